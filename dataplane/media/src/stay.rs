@@ -16,11 +16,14 @@ pub enum Stay {
     Capture = 4,
     /// Events are kept back, or take the place of voice.
     Digits = 5,
+    /// A peer has been silent for so long that the kernel's last counts decide.
+    Silence = 6,
 }
 
 impl Stay {
     /// All reasons.
-    pub const ALL: [Stay; 6] = [Stay::Setup, Stay::Hold, Stay::Crypt, Stay::Record, Stay::Capture, Stay::Digits];
+    pub const ALL: [Stay; 7] =
+        [Stay::Setup, Stay::Hold, Stay::Crypt, Stay::Record, Stay::Capture, Stay::Digits, Stay::Silence];
 
     /// One word for operators.
     pub const fn name(self) -> &'static str {
@@ -31,6 +34,7 @@ impl Stay {
             Stay::Record => "record",
             Stay::Capture => "capture",
             Stay::Digits => "digits",
+            Stay::Silence => "silence",
         }
     }
 }

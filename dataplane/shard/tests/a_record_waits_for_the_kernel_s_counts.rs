@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use shard::{Carried, Change, Loaded};
+use snapshot::Policy;
 use units::{Cause, Instant};
 use world::{ORIGINATOR, SDP, TERMINATOR, World, find, invite, reply, request};
 
@@ -15,12 +16,13 @@ fn port(message: &str) -> u16 {
     media.split(' ').next().unwrap().parse().unwrap()
 }
 
-/// A call whose both streams the kernel has, and the answer that the originator heard.
-fn below() -> (World, String) {
+/// A call whose both streams the kernel has, and the answer that the originator heard. Its ingress trunk has this policy.
+fn below(policy: &str) -> (World, String) {
     let mut model = world::network::world();
     model.decks[0].rates = vec![world::network::rate("", "1")];
     let way_in = world::network::way_in(&mut model, 1, &["192.0.2.60/32"], "");
     (way_in.cps, way_in.capacity, way_in.media_timeout_s) = (0, 0, 2);
+    way_in.policy = Policy::from_text(policy).unwrap();
     world::network::way_out(&mut model, 2, "0.5");
     world::network::deck_of(&mut model, 2).rates = vec![world::network::rate("", "0.5")];
     let image = world::network::image(&model);
@@ -59,7 +61,7 @@ const COUNTS: Carried = Carried {
 
 #[test]
 fn the_record_has_what_the_kernel_counted() {
-    let (mut world, answer) = below();
+    let (mut world, answer) = below("");
     world.carried = Some(COUNTS);
     world.pass(1_000);
     let said = world.hear(ORIGINATOR, request(&answer, "BYE", 2).as_bytes());
@@ -74,7 +76,7 @@ fn the_record_has_what_the_kernel_counted() {
 
 #[test]
 fn a_kernel_that_does_not_answer_delays_the_record_a_tenth_of_a_second() {
-    let (mut world, answer) = below();
+    let (mut world, answer) = below("");
     let said = world.hear(ORIGINATOR, request(&answer, "BYE", 2).as_bytes());
     assert!(find(&said, TERMINATOR, "BYE ").is_some(), "the other side hears at once");
     assert!(find(&said, ORIGINATOR, "SIP/2.0 200").is_none() && world.cdrs.is_empty(), "the record is not written");
@@ -108,7 +110,7 @@ fn said_bye(said: &[world::Sent]) -> String {
 #[test]
 fn silence_is_believed_only_when_the_kernel_says_so() {
     for (last_us, ends) in [(2_900_000, false), (1_100_000, true)] {
-        let (mut world, _) = below();
+        let (mut world, _) = below("");
         world.carried = Some(Carried { last: Some(Instant::from_micros(last_us)), ..COUNTS });
         let said = world.pass(2_200);
         assert_eq!(world.changes.len(), 2, "the kernel is asked before the call ends");
@@ -116,4 +118,26 @@ fn silence_is_believed_only_when_the_kernel_says_so() {
         assert_eq!(ended, ends, "heard at {last_us}: {said:#?}");
         assert_eq!(world.cdrs.iter().any(|cdr| cdr.cause == Cause::MEDIA_TIMEOUT), ends);
     }
+}
+
+/// The kernel heard the terminator last a second after the answer, the originator speaks on all the time.
+#[test]
+fn silence_of_one_side_ends_a_call_though_the_other_speaks_on() {
+    let (mut world, answer) = below(r#"{"media":{"silence":"either"}}"#);
+    world.carried = Some(Carried { last: Some(Instant::from_micros(2_000_000)), ..COUNTS });
+    let (port, peer) = (port(&answer), "192.0.2.60:4000".parse().unwrap());
+    let mut packet = [0; 172];
+    (packet[0], packet[1]) = (0x80, 8);
+    for number in 1..200u8 {
+        world.pass(20);
+        let clock = world.clock();
+        packet[3] = number;
+        world.shard.on_media(clock, clock.now, port, peer, &mut packet, 172);
+    }
+    let [parts, joins] = [false, true]
+        .map(|joins| world.changes.iter().filter(|change| matches!(change, Change::Join { .. }) == joins).count());
+    assert_eq!((parts, joins), (4, 2), "asked when it may be two seconds, back after the answer, asked again");
+    let cdr = world.cdrs.iter().find(|cdr| cdr.attempt.0 == 0).expect("the call has ended");
+    assert_eq!(cdr.cause, Cause::MEDIA_TIMEOUT);
+    assert!((3_000..3_200).contains(&cdr.duration_ms), "{}", cdr.duration_ms);
 }

@@ -1,7 +1,7 @@
 //! From answer to goodbye: the bridge, paid time, media.
 
 use cdr::Party;
-use media::Path;
+use media::{Path, Stay};
 use snapshot::policy::Silence;
 use units::mutant::{self, Mutant};
 use units::{Cause, Money};
@@ -94,21 +94,38 @@ impl Call {
             self.ask_for_more(ctx);
         }
         if due(talk.media_at) {
-            match self.media_deadline(ctx) {
-                None => talk.media_at = Some(now.plus_millis(ASK_AGAIN_MS)),
-                Some(at) if at > now => talk.media_at = Some(at),
-                // The kernel may have heard what we do not know of: its last counts decide.
-                Some(_) if self.lift_media(ctx) => talk.media_at = Some(now.plus_millis(PARTING_MS)),
-                Some(_) => return self.end(ctx, Release::by_switch(Cause::MEDIA_TIMEOUT)),
-            }
+            let deadline = self.media_deadline(ctx);
+            talk.media_at = match deadline {
+                Some(at) if at <= now => {
+                    // The kernel may have heard what we do not know of: its last counts decide.
+                    if !self.lift_media(ctx) {
+                        return self.end(ctx, Release::by_switch(Cause::MEDIA_TIMEOUT));
+                    }
+                    Some(now.plus_millis(PARTING_MS))
+                }
+                Some(_) | None => {
+                    self.silence_keeps(ctx, false);
+                    Some(deadline.unwrap_or(now.plus_millis(ASK_AGAIN_MS)))
+                }
+            };
         }
         self.state = State::Up(talk);
     }
 
-    /// Takes media out of the kernel; false if it is not there.
+    /// Takes media out of the kernel until somebody has spoken whose silence is too long; false if it is not there.
     fn lift_media(&self, ctx: &mut Context<'_>) -> bool {
-        let below = self.legs[0].pair.filter(|pair| ctx.relay.path(pair.id) == Path::Kernel);
-        below.map(|pair| ctx.relay.lift(pair.id)).is_some()
+        let below = self.legs[0].pair.is_some_and(|pair| ctx.relay.path(pair.id) == Path::Kernel);
+        if below {
+            self.silence_keeps(ctx, true);
+        }
+        below
+    }
+
+    /// Silence keeps media from the kernel, or does not any more. Who speaks would lead it back while the other's silence is judged.
+    fn silence_keeps(&self, ctx: &mut Context<'_>, keeps: bool) {
+        if let Some(pair) = self.legs[0].pair {
+            ctx.relay.stay(pair.id, Stay::Silence, keeps);
+        }
     }
 
     /// Whose silence ends the call, and how long it may last, in seconds: by the ingress trunk and by the egress trunk.

@@ -460,7 +460,7 @@ impl World {
             room[..2].copy_from_slice(&[0x80, 8]);
             let from = self.chance.of(&["127.0.0.9:4000", "127.0.0.9:4001", STRANGER]).parse().unwrap();
             self.turn(|shard, clock, _| {
-                shard.on_media(clock, port, from, &mut room, 172);
+                shard.on_media(clock, clock.now, port, from, &mut room, 172);
             });
         }
     }

@@ -315,9 +315,12 @@ fn mark_via(head: &mut Head, value: &Range<usize>, (transport, sent_by): (Transp
     let branch_end = value.end - b";rport".len();
     let host_at = value.start + b"SIP/2.0/ ".len() + transport.as_bytes().len();
     let host_end = branch_end - branch - b";branch=".len() - digits - 1;
+    // Brackets are no part of a host.
+    let bracket = usize::from(sent_by.is_ipv6());
     head.via = value.clone().into();
     head.branch = (branch_end - branch..branch_end).into();
-    (head.sent_by, head.sent_by_port, head.asks_rport) = ((host_at..host_end).into(), Some(port), true);
+    head.sent_by = (host_at + bracket..host_end - bracket).into();
+    (head.sent_by_port, head.asks_rport) = (Some(port), true);
 }
 
 /// The address in a URI whose host is an IP address: the transport's own port where none is named. `None` for names.

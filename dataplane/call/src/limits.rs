@@ -24,6 +24,8 @@ pub const PAST_INVITES_MAX: usize = 8;
 pub const REOFFER_TIMEOUT_MS: u64 = 60_000;
 /// A body that is passed on, in bytes.
 pub const BODY_BYTES_MAX: usize = 16 << 10;
+/// The Content-Type of a body that is passed on, in bytes.
+pub const KIND_BYTES_MAX: usize = 512;
 /// Seconds from INVITE to the first sign of life where a trunk does not say.
 pub const PROGRESS_TIMEOUT_S: u16 = 8;
 /// Seconds from the first 18x to the answer where a trunk does not say.

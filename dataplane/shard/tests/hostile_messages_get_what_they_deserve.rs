@@ -249,6 +249,51 @@ fn a_place_that_is_none_takes_nobody_out_of_a_call() {
     }
 }
 
+/// A peer's places and names grow from message to message until what we print of them would fit into none.
+#[test]
+fn what_a_peer_makes_us_say_is_always_a_message() {
+    let long = |length: usize| "x".repeat(length);
+    let places = |length: usize| format!("Contact: <sip:{}@192.0.2.1:5060>\r\n", long(length));
+    let routes = |length: usize| {
+        (0..8).map(|_| format!("Record-Route: <sip:192.0.2.1;{};lr>\r\n", long(length))).collect::<String>()
+    };
+    for length in [500, 2_700, 5_600, 8_000, 60_000] {
+        let mut world = World::default();
+        let lines = format!("{}{}", routes(length / 8), places(60));
+        let invite = invite("one")
+            .replacen("Max-Forwards", &format!("{lines}Max-Forwards"), 1)
+            .replace("Contact: <sip:37060011111@192.0.2.60:5060>\r\n", "");
+        let heard = world.hear(ORIGINATOR, invite.as_bytes());
+        let Some(passed) = find(&heard, TERMINATOR, "INVITE ") else {
+            assert_eq!((status(&heard[0].1), length > 5_600), (Some(513), true), "{heard:?}");
+            continue;
+        };
+        let lines = format!("{}{}", routes(length / 8), places(60));
+        let accepted = reply(&passed, "200 OK", "ours", SDP).replace("Contact: <sip:192.0.2.1:5060>\r\n", &lines);
+        let sent = world.hear(TERMINATOR, accepted.as_bytes());
+        let answer = find(&sent, ORIGINATOR, "SIP/2.0 200").expect("answered");
+        world.hear(ORIGINATOR, request(&answer, "ACK", 1).as_bytes());
+        for (number, longer) in [(2, length), (3, 5_700), (4, 64_000)] {
+            let moved = request(&answer, "UPDATE", number)
+                .replace("Content-Length", &format!("{}Content-Length", places(longer)));
+            let sent = world.hear(ORIGINATOR, moved.as_bytes());
+            assert!(sent.iter().all(|(_, text)| text.len() <= 65_535), "{length} {longer}");
+            for (kind, bytes) in [(10, 60_000), (60_000, 10), (500, 16 << 10)] {
+                let body =
+                    format!("Content-Type: text/{}\r\nContent-Length: {bytes}\r\n\r\n{}", long(kind), long(bytes));
+                let number = 10 * number + u32::from(kind > bytes) + 2 * u32::from(kind == 500);
+                let info = request(&answer, "INFO", number).replace("Content-Length: 0\r\n\r\n", &body);
+                let sent = world.hear(ORIGINATOR, info.as_bytes());
+                assert!(sent.iter().all(|(_, text)| text.len() <= 65_535), "{length} {longer}");
+            }
+        }
+        let sent = world.hear(ORIGINATOR, request(&answer, "BYE", 99).as_bytes());
+        let bye = find(&sent, TERMINATOR, "BYE ").unwrap_or_else(|| panic!("{length}: {sent:?}"));
+        world.hear(TERMINATOR, reply(&bye, "200 OK", "", "").as_bytes());
+        world.nothing_is_left(&length.to_string());
+    }
+}
+
 #[test]
 fn an_info_whose_body_is_packed_is_refused() {
     let mut world = World::default();

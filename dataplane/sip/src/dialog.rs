@@ -14,6 +14,8 @@ use crate::uri;
 
 /// The longest route set that is kept; a peer that sends more is not taken for one of ours.
 pub const ROUTES_MAX: usize = 8;
+/// What a dialog keeps of one message at most, in bytes: a message with more is too large, so that none of ours ever is.
+pub const DIALOG_BYTES_MAX: usize = 6 << 10;
 
 /// The target of a peer that named none: requests go to where its own came from.
 const NOWHERE: &[u8] = b"sip:unnamed.invalid";
@@ -306,6 +308,15 @@ impl Dialog {
         let next = self.peer.routes.first().map_or(self.peer.target(), |first| uri_of(first));
         literal_address(next, fallback.transport).map_or(fallback, |address| fallback.to(address))
     }
+}
+
+/// How many bytes of a message a dialog would keep: URIs and tags of both sides, Call-ID, Contact and route set.
+pub(crate) fn bytes_kept_of(message: &Message<'_>) -> usize {
+    let (from, to) = (message.from(), message.to());
+    let texts = [from.uri_text, to.uri_text, message.call_id(), message.target().unwrap_or(b"")];
+    let tags = [from.tag(), to.tag()].into_iter().flatten();
+    let routes = message.record_routes().take(ROUTES_MAX);
+    texts.into_iter().chain(tags).chain(routes).map(<[u8]>::len).sum()
 }
 
 /// Marks what a Via of ours says, whose value stands there: `SIP/2.0/UDP host:port;branch=…;rport`.

@@ -1,6 +1,7 @@
 //! One message out of the bytes of one datagram. Allocates nothing; every byte sequence gives a message or a flaw.
 
 use crate::address::Address;
+use crate::dialog::{self, DIALOG_BYTES_MAX};
 use crate::flaw::{Flaw, FlawKind};
 use crate::lex;
 use crate::message::{CSeq, Fields, HEADERS_MAX, MESSAGE_BYTES_MAX, Message, Place, Start};
@@ -53,7 +54,11 @@ pub fn message(bytes: &[u8]) -> Result<Message<'_>, Flaw> {
     let body = body(text, head_end, value(Name::ContentLength))?;
     check_request(&start, &cseq, &to)?;
     let text = &text[..head_end + body.len()];
-    Ok(Message { text, start, fields, via, from, to, call_id, cseq, max_forwards, body })
+    let message = Message { text, start, fields, via, from, to, call_id, cseq, max_forwards, body };
+    if text.len() > DIALOG_BYTES_MAX && dialog::bytes_kept_of(&message) > DIALOG_BYTES_MAX {
+        return Err(TOO_LARGE);
+    }
+    Ok(message)
 }
 
 /// How many bytes of CRLF stand at the beginning.

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use sip::dialog::{DIALOG_BYTES_MAX, Dialog, Peer, ROUTES_MAX, Told};
 use sip::{Hop, Message, Method, Name, Printer, Stored, Transport, parse};
 
 const SOURCE: &str = "192.0.2.9:4444";
@@ -118,4 +119,63 @@ fn an_empty_one_says_nothing_and_does_no_harm() {
     stored.reply(&mut out, 200, "OK", b"", SOURCE.parse().expect("an address")).finish_empty();
     stored.companion(&mut out, Method::Ack, b"").finish_empty();
     assert!(Stored::printed(b"noise".to_vec()).is_err());
+}
+
+/// A dialog whose peer is there, behind these proxies.
+fn dialog(target: &str, routes: &[String]) -> Dialog {
+    let mut dialog = Dialog::ours(64);
+    for (what, text) in [
+        (Told::CallId, "c1"),
+        (Told::LocalTag, "mine"),
+        (Told::LocalUri, "sip:ana@example.com"),
+        (Told::LocalDisplay, "\"Ana\""),
+        (Told::RemoteUri, "sip:bo@example.net"),
+    ] {
+        dialog.write(what, |out| out.extend_from_slice(text.as_bytes()));
+    }
+    dialog.peer = Peer::of(b"theirs", target.as_bytes());
+    dialog.peer.routes = routes.iter().map(|route| route.as_bytes().to_vec()).collect();
+    dialog
+}
+
+#[test]
+fn a_request_of_ours_is_marked_as_it_is_read() {
+    let loose: Vec<String> = (0..ROUTES_MAX).map(|n| format!("<sip:p{n}.example;lr>")).collect();
+    let strict: Vec<String> = loose.iter().map(|route| route.replace(";lr", "")).collect();
+    let long = format!("sip:{}@example.net", "b".repeat(DIALOG_BYTES_MAX - 100));
+    for (target, routes) in
+        [("sip:bo@[2001:db8::7]:5071", &loose[..0]), ("sip:bo@h", &loose), ("sip:bo@h", &strict), (&long, &loose)]
+    {
+        for own in ["192.0.2.1:5060", "[2001:db8::1]:5060", "[::1]:1", "192.0.2.1:65535", "0.0.0.0:10", "[::]:9999"] {
+            for transport in [Transport::Udp, Transport::Tls] {
+                let (mut bytes, own) = (Vec::new(), own.parse().expect("an address"));
+                let dialog = dialog(target, routes);
+                let (printer, marks) = dialog.request_marked(&mut bytes, b"INFO", 2, b"z9hG4bKx", (transport, own), 70);
+                printer.finish_empty();
+                let stored = Stored::marked(bytes.clone(), &marks);
+                check(&stored, &parse::message(&bytes).expect("what we print is a message"));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_message_of_which_a_dialog_would_keep_too_much_is_too_large() {
+    let filler = "X-Long: 1\r\n".repeat(2) + &format!("X-Long: {}\r\n", "x".repeat(3 * DIALOG_BYTES_MAX));
+    let read = |more: &str, to: &str| {
+        let text = request("Via: SIP/2.0/UDP h;branch=a\r\n", more, to)
+            .replace("Length: 3\r\n\r\nabcdatagram goes on", "Length: 0\r\n\r\n");
+        parse::message(text.as_bytes()).map(|_| ()).map_err(|flaw| flaw.status)
+    };
+    assert_eq!(read(&filler, "<sip:bo@h>"), Ok(()), "what is not kept may be long");
+    let half = "r".repeat(DIALOG_BYTES_MAX / 2);
+    assert_eq!(read(&format!("{filler}Record-Route: <sip:{half};lr>\r\n"), "<sip:bo@h>"), Ok(()));
+    for (more, to) in [
+        (format!("Record-Route: <sip:{half};lr>\r\nContact: <sip:{half}@h>\r\n"), "<sip:bo@h>".to_owned()),
+        (format!("Record-Route: <sip:{half};lr>, <sip:{half};lr>\r\n"), "<sip:bo@h>".to_owned()),
+        (format!("Contact: <sip:{half}@h>\r\n"), format!("<sip:bo@h>;tag={half}")),
+        (String::new(), format!("<sip:{half}{half}@h>")),
+    ] {
+        assert_eq!(read(&more, &to), Err(513));
+    }
 }

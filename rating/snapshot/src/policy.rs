@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-pub use check::{LINES_MAX, PolicyFlaw, REGEXES_MAX, RESERVED, RULES_MAX, Side, TEXT_MAX};
+pub use check::{ADDED_BYTES_MAX, LINES_MAX, PolicyFlaw, REGEXES_MAX, RESERVED, RULES_MAX, Side, TEXT_MAX};
 pub use parts::{
     Answers, Capture, Captured, Codecs, Digest, Dtmf, EarlyMedia, Floors, Header, Headers, Identity, IdentityHeader,
     Number, NumberKind, Numbers, Pass, Portability, Probe, QualityIndex, Recording, Refresher, Registration, Relaying,

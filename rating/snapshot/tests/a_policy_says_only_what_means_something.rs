@@ -201,6 +201,12 @@ fn headers_that_sip_answers_for_are_reserved() {
     }
     let folded = r#"{"headers":{"add":[{"name":"X-A","value":"1\r\nVia: x"}]}}"#;
     assert_eq!(refused(folded, Side::Egress), Some(("headers.add.value", Some(0))), "no line is smuggled in");
+    let added = |count: usize| {
+        let one = format!(r#"{{"name":"X-A","value":"{}"}}"#, "x".repeat(189));
+        format!(r#"{{"headers":{{"add":[{}]}}}}"#, vec![one; count].join(","))
+    };
+    assert_eq!(refused(&added(32), Side::Egress), None);
+    assert_eq!(refused(&added(33), Side::Egress), Some(("headers.add", None)), "an INVITE has to hold them");
 }
 
 #[test]

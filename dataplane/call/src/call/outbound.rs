@@ -6,18 +6,30 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use rating::Rules;
-use sip::dialog::{Dialog, Peer, Told};
+use sip::dialog::{DIALOG_BYTES_MAX, Dialog, Peer, Told};
+use sip::message::MESSAGE_BYTES_MAX;
 use sip::print::write_socket_addr;
 use sip::{Address, Hop, Message, Name, Printer, parse};
-use snapshot::policy::{IdentityHeader, Pass, RESERVED, RewriteField};
+use snapshot::policy::{ADDED_BYTES_MAX, IdentityHeader, Pass, RESERVED, RewriteField};
 use units::{Cause, Number};
 
 use crate::call::{Call, Context};
+use crate::limits::BODY_BYTES_MAX;
 
 /// Bytes of a display name that is passed on at most; a longer one is left out.
 const DISPLAY_BYTES_MAX: usize = 128;
 /// Header fields of each kind that cross at most.
 const CROSSING_MAX: usize = 8;
+/// Header fields of the originator's that cross have so many bytes at most, each one and all of them; those beyond are left out.
+const CROSSING_VALUE_BYTES_MAX: usize = 1_024;
+const CROSSING_BYTES_MAX: usize = 16 << 10;
+/// All else of a request of ours: names of headers, numbers, addresses, a proof; and what a description of ours has beyond the other side's.
+const OWN_BYTES: usize = 6 << 10;
+const _: () = assert!(
+    // The dialog's texts come from three messages at most: the first one, and those that named the target and the routes last.
+    3 * DIALOG_BYTES_MAX + CROSSING_BYTES_MAX + ADDED_BYTES_MAX + BODY_BYTES_MAX + OWN_BYTES <= MESSAGE_BYTES_MAX,
+    "what we print is a message"
+);
 /// RFC 8496.
 const CHARGE_INFO: &[u8] = b"P-Charge-Info";
 /// Room for what the peer is told, and for where it is: two numbers and addresses, tags, a Call-ID; a host's name needs more.
@@ -232,6 +244,9 @@ impl Writer<'_> {
         if identity.diversion == Pass::Pass {
             for value in invite.list(Name::Diversion).take(CROSSING_MAX) {
                 let (Some(number), Ok(address)) = (number_in(value), Address::parse(value)) else { continue };
+                if !fits(out, value) {
+                    continue;
+                }
                 let number = self.rules.rewrite_number(RewriteField::Diversion, number)?;
                 let params = tokens(&address, &[b"reason", b"counter", b"limit", b"privacy", b"screen"]);
                 Printer::lines(out).address(Name::Diversion, b"", &self.uri_of(number.as_bytes()), &params);
@@ -240,6 +255,9 @@ impl Writer<'_> {
         if identity.history_info == Pass::Pass {
             for value in invite.list(Name::HistoryInfo).take(CROSSING_MAX) {
                 let (Some(number), Ok(address)) = (number_in(value), Address::parse(value)) else { continue };
+                if !fits(out, value) {
+                    continue;
+                }
                 let mut uri = self.uri_of(number.as_bytes());
                 let cause = address.uri().ok().and_then(|uri| uri.param(b"cause").flatten());
                 if let Some(cause) = cause.filter(|cause| is_token(cause)) {
@@ -271,7 +289,7 @@ impl Writer<'_> {
             let name = if known == Name::Other { text } else { known.as_str() };
             let crosses = (all || lists(&headers.pass, name)) && !lists(&headers.remove, name);
             let own = headers.add.iter().any(|header| header.name.eq_ignore_ascii_case(name));
-            if crosses && !own && !reserved(name) && value.len() <= 1_024 && count < 4 * CROSSING_MAX {
+            if crosses && !own && !reserved(name) && fits(out, value) && count < 4 * CROSSING_MAX {
                 count += 1;
                 Printer::lines(out).line(name, &[value]);
             }
@@ -346,6 +364,11 @@ fn tokens(address: &Address<'_>, names: &[&[u8]]) -> Vec<u8> {
         }
     }
     out
+}
+
+/// True if a value may cross behind these lines.
+fn fits(lines: &[u8], value: &[u8]) -> bool {
+    value.len() <= CROSSING_VALUE_BYTES_MAX && lines.len() + value.len() <= CROSSING_BYTES_MAX
 }
 
 fn contains(text: &[u8], wanted: &[u8]) -> bool {

@@ -14,7 +14,7 @@ use crate::effect::{Count, Effect as Order};
 use crate::leg::refusal::{Refusal, refuse};
 use crate::leg::reliable::{Owed, names_tag};
 use crate::leg::{Desk, InviteIn, InviteOut, Leg, Offering, RequestIn, StandsFor, stored};
-use crate::limits::{BODY_BYTES_MAX, REPEATS_MAX, REQUESTS_KEPT_MAX, REQUESTS_PER_LEG_MAX};
+use crate::limits::{BODY_BYTES_MAX, KIND_BYTES_MAX, REPEATS_MAX, REQUESTS_KEPT_MAX, REQUESTS_PER_LEG_MAX};
 use crate::release::{Release, Why};
 
 impl Leg {
@@ -620,11 +620,13 @@ fn is_aside(message: &Message<'_>) -> bool {
 pub fn body_of(message: &Message<'_>) -> Body {
     let bytes = message.body();
     match message.content_type() {
-        Some(kind) if !bytes.is_empty() && bytes.len() <= BODY_BYTES_MAX => match sip::multipart::sdp(kind, bytes) {
-            Ok(Some(part)) => Body::sdp(part.to_vec()),
-            _ if message.is_content_type(b"application/sdp") && is_aside(message) => Body::default(),
-            _ => Body::of(kind, bytes.to_vec()),
-        },
+        Some(kind) if (1..=BODY_BYTES_MAX).contains(&bytes.len()) && kind.len() <= KIND_BYTES_MAX => {
+            match sip::multipart::sdp(kind, bytes) {
+                Ok(Some(part)) => Body::sdp(part.to_vec()),
+                _ if message.is_content_type(b"application/sdp") && is_aside(message) => Body::default(),
+                _ => Body::of(kind, bytes.to_vec()),
+            }
+        }
         _ => Body::default(),
     }
 }

@@ -60,6 +60,8 @@ impl core::error::Error for PolicyFlaw {}
 
 /// Lines of one list at most.
 pub const LINES_MAX: usize = 1_000;
+/// Names and values of all headers that a policy adds, in bytes: an INVITE has to hold them.
+pub const ADDED_BYTES_MAX: usize = 6 << 10;
 /// Rewrites, headers and statuses of one policy at most.
 pub const RULES_MAX: usize = 64;
 /// Regular expressions of one list of numbers at most: they are tried one after the other.
@@ -273,7 +275,12 @@ impl Policy {
         each(&headers.add, |Header { name, value }| {
             header_name("headers.add.name", name)?;
             text("headers.add.value", value, 0)
-        })
+        })?;
+        let bytes: usize = headers.add.iter().map(|Header { name, value }| name.len() + value.len()).sum();
+        if bytes > ADDED_BYTES_MAX {
+            return flaw("headers.add", format!("has more than {ADDED_BYTES_MAX} bytes in all"));
+        }
+        Ok(())
     }
 
     fn check_numbers(&self) -> Check {

@@ -11,6 +11,7 @@ use rating::Policies;
 use serde_json::Value;
 use snapshot::View;
 use store::{EgressTrunkDraft, Store};
+use units::Money;
 
 on_both! {
     the_sample_of_all_policies_is_applied_once_and_can_be_published
@@ -34,7 +35,8 @@ async fn the_sample_of_all_policies_is_applied_once_and_can_be_published(store: 
     assert_eq!((egress.host.as_str(), egress.redirects_max, egress.nodes.len()), ("sip.oria.example", 2, 2));
     assert_eq!(egress.digest.as_ref().unwrap().ha1_sha256.len(), 64);
     assert_eq!(egress.recording.percent, 5, "a trunk's own word before its carrier's");
-    assert_eq!(policies.ingress(model.ingress_trunks[0].id).policy.ringing_after_s, 4);
+    let ingress = policies.ingress(model.ingress_trunks[0].id);
+    assert_eq!((ingress.policy.ringing_after_s, ingress.ceilings.sell), (4, Money::parse("0.30")));
     assert_eq!(policies.plan(model.plans[0].id).policy.answers.stop, [603]);
 }
 

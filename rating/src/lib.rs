@@ -27,7 +27,7 @@ pub use charge::{Charge, FIRST_SLICE_S, charge, first_slice, paid_ms, reserve};
 pub use destination::Destination;
 pub use e164::{country_digits, is_international};
 pub use jurisdiction::{judge, state_of};
-pub use margin::{asked, in_account, margin, minute, sell};
+pub use margin::{asked, dearest, in_account, is_too_dear, margin, minute, sell};
 pub use policy::choice::Choice;
 pub use policy::{Policies, Rules};
 pub use routes::{

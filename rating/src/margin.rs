@@ -47,6 +47,23 @@ pub fn minute(terms: &Terms) -> Money {
     exchanged(terms.per_minute, terms.exchange)
 }
 
+/// The price of a minute where it is dearest, within the minimum or after it: before tax, in the account's currency.
+pub fn dearest(terms: &Terms) -> Money {
+    exchanged(dearest_own(terms), terms.exchange)
+}
+
+/// True if a terminator asks more for a minute than it may cost in this currency.
+pub fn is_too_dear(view: &View<'_>, most: Option<Money>, buy: &Terms, currency: Currency, at: WallTime) -> bool {
+    let asked = || view.exchange(buy.deck_currency, currency, at).map(|exchange| exchanged(dearest_own(buy), exchange));
+    most.is_some_and(|most| asked().is_none_or(|asked| asked > most))
+}
+
+/// In the deck's currency.
+fn dearest_own(terms: &Terms) -> Money {
+    let first = terms.first_per_minute.filter(|_| terms.minimum_s > 0);
+    first.map_or(terms.per_minute, |first| first.max(terms.per_minute))
+}
+
 /// What is left of the sell price of a minute when a terminator is paid its own: before tax, in the originator's currency.
 pub fn margin(view: &View<'_>, sell: &Terms, buy: &Terms, at: WallTime) -> Option<Money> {
     let exchange = view.exchange(buy.deck_currency, sell.currency, at)?;

@@ -13,7 +13,7 @@ use snapshot::{ModelFlaw, PlanRules, PlanView, Policy, PolicyFlaw, RouteRules, S
 use units::{EgressTrunkId, IngressTrunkId, PlanId};
 
 use choice::Choice;
-pub use rules::{Rules, Text};
+pub use rules::{Ceilings, Rules, Text};
 pub use stages::{Stage, stages};
 
 /// The policies of all trunks and plans of one snapshot.

@@ -36,6 +36,8 @@ mod oracle {
         WindowsForgotten,
         TagsForgotten,
         FailoverRulesForgotten,
+        CeilingForgotten,
+        DearFirstMinuteForgotten,
     }
 }
 
@@ -199,6 +201,8 @@ fn every_wrong_rule_is_caught() {
         Wrong::WindowsForgotten,
         Wrong::TagsForgotten,
         Wrong::FailoverRulesForgotten,
+        Wrong::CeilingForgotten,
+        Wrong::DearFirstMinuteForgotten,
     ];
     for seed in 1..=8 {
         let model = switch(seed, 150);

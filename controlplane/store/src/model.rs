@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use snapshot::{Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Offset, Plan, Policy, TrunkGroup};
+use snapshot::{Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Offset, Plan, Policy, Side, TrunkGroup};
 use units::{AccountId, CarrierId, DeckId, EgressTrunkId, IngressTrunkId, PlanId, Revision, TrunkGroupId, WallTime};
 
 use crate::Store;
@@ -199,7 +199,7 @@ async fn gather(tx: &mut Tx, shelf: Option<&Shelf>) -> Result<Model> {
 }
 
 /// A deck without its rates.
-fn bare_deck(id: u32, d: DeckDraft, built: WallTime) -> Deck {
+pub(crate) fn bare_deck(id: u32, d: DeckDraft, built: WallTime) -> Deck {
     Deck {
         id: DeckId(id),
         offsets: zone::offsets(&d.zone, built).unwrap_or_default(),
@@ -238,9 +238,9 @@ fn plan(id: u32, d: PlanDraft, offsets: Vec<Offset>) -> Plan {
 type Policies = BTreeMap<u32, Policy>;
 
 /// Every trunk has a carrier; one that had none would say all of it itself.
-fn inherited(own: Policy, carrier: CarrierId, policies: &Policies) -> Policy {
+fn inherited(own: Policy, carrier: CarrierId, policies: &Policies, side: Side) -> Policy {
     match policies.get(&carrier.0) {
-        Some(policy) => own.of_carrier(policy),
+        Some(policy) => own.of_carrier(policy, side),
         None => own,
     }
 }
@@ -262,7 +262,7 @@ fn ingress(id: u32, d: IngressTrunkDraft, policies: &Policies) -> IngressTrunk {
         active: d.active,
         max_duration_s: d.max_duration_s,
         media_timeout_s: d.media_timeout_s,
-        policy: inherited(d.policy, d.carrier, policies),
+        policy: inherited(d.policy, d.carrier, policies, Side::Ingress),
     }
 }
 
@@ -282,6 +282,6 @@ fn egress(id: u32, d: EgressTrunkDraft, policies: &Policies) -> EgressTrunk {
         active: d.active,
         progress_timeout_s: d.progress_timeout_s,
         ring_timeout_s: d.ring_timeout_s,
-        policy: inherited(d.policy, d.carrier, policies),
+        policy: inherited(d.policy, d.carrier, policies, Side::Egress),
     }
 }

@@ -73,6 +73,13 @@ async fn a_carrier_says_what_is_kept_of_calls_for_its_silent_trunks(store: Store
     let carrier = store.get::<EgressTrunkDraft>(egress).await.unwrap().carrier.0;
     put::<CarrierDraft>(&store, carrier, |draft| draft.policy = said.clone()).await.unwrap();
     assert_eq!(store.model().await.unwrap().egress_trunks[0].policy, said);
+    let dear = policy(r#"{"prices":{"sell_per_minute_max":"0.25"}}"#);
+    for carrier in [originator, carrier] {
+        put::<CarrierDraft>(&store, carrier, |draft| draft.policy.prices = dear.prices.clone()).await.unwrap();
+    }
+    let model = store.model().await.unwrap();
+    assert_eq!(model.ingress_trunks[0].policy.prices, dear.prices);
+    assert!(!model.egress_trunks[0].policy.to_text().contains("prices"), "prices hold where calls come in");
     let refused =
         put::<CarrierDraft>(&store, originator, |draft| draft.policy.tags = vec!["a".into()]).await.unwrap_err();
     assert_eq!(refused.to_string(), "policy.tags: means nothing on this side");

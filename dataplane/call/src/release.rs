@@ -104,7 +104,7 @@ pub fn status_of_cause(cause: Cause) -> u16 {
         | Cause::CALLING_REFUSED
         | Cause::CALLED_DENIED
         | Cause::CALLED_NOT_ALLOWED => 403,
-        Cause::REJECTED | Cause::BLOCKED_BY_ORIGINATOR_DECK | Cause::CARRIER_BLOCKED => 403,
+        Cause::REJECTED | Cause::BLOCKED_BY_ORIGINATOR_DECK | Cause::ORIGINATOR_PRICE | Cause::CARRIER_BLOCKED => 403,
         Cause::ORIGINATOR_NOT_FOUND
         | Cause::TECH_PREFIX_MISMATCH
         | Cause::PORT_MISMATCH
@@ -138,7 +138,7 @@ pub fn q850_of_cause(cause: Cause) -> u16 {
         Cause::ORIGINATOR_CARRIER_CPS | Cause::TERMINATOR_CARRIER_CPS => 42,
         Cause::ACK_MISSING => 102,
         Cause::UNDESCRIBED => 111,
-        Cause::NO_TERMINATOR | Cause::MARGIN_TOO_LOW => 34,
+        Cause::NO_TERMINATOR | Cause::MARGIN_TOO_LOW | Cause::TERMINATOR_PRICE => 34,
         Cause::TRUNK_RESTS | Cause::TRUNK_THROTTLED | Cause::TERMINATOR_BALANCE => 34,
         Cause::NODE_WRITTEN_OFF => 41,
         _ => 21,

@@ -64,7 +64,7 @@ pub struct Limits {
 /// What a carrier may have over all its trunks; a limit of 0 is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CarrierLimits {
-    /// Calls that it sends (causes 313 and 340).
+    /// Calls that it sends (causes 313 and 427).
     pub ingress: Limits,
     /// Calls that it takes (causes 328 and 421).
     pub egress: Limits,

@@ -15,8 +15,9 @@ use serde::{Deserialize, Serialize};
 pub use check::{ADDED_BYTES_MAX, LINES_MAX, PolicyFlaw, REGEXES_MAX, RESERVED, RULES_MAX, Side, TEXT_MAX};
 pub use parts::{
     Answers, Capture, Captured, Codecs, Digest, Dtmf, EarlyMedia, Floors, Header, Headers, Identity, IdentityHeader,
-    Number, NumberKind, Numbers, Pass, Portability, Probe, QualityIndex, Recording, Refresher, Registration, Relaying,
-    Reliable, Rewrite, RewriteField, SessionTimer, Silence, Srtp, StatusOfCause, Throttle, TimerMode, Transport,
+    Number, NumberKind, Numbers, Pass, Portability, Prices, Probe, QualityIndex, Recording, Refresher, Registration,
+    Relaying, Reliable, Rewrite, RewriteField, SessionTimer, Silence, Srtp, StatusOfCause, Throttle, TimerMode,
+    Transport,
 };
 
 /// Signalling policy of an ingress trunk, an egress trunk or a plan.
@@ -106,6 +107,9 @@ pub struct Policy {
     /// Ingress: calls may go out by egress trunks of the same carrier (otherwise cause 339).
     #[serde(skip_serializing_if = "is_default")]
     pub own_terminators: bool,
+    /// Ingress and carrier: what a minute of a call may cost. What a carrier says holds at each of its ingress trunks that says nothing.
+    #[serde(skip_serializing_if = "is_default")]
+    pub prices: Prices,
     /// Both: length of the window in which CPS is counted, in seconds, 1 to 60; 0 for 1.
     #[serde(skip_serializing_if = "is_default")]
     pub cps_window_s: u8,
@@ -156,6 +160,7 @@ impl Default for Policy {
             probe: Probe::default(),
             redirects_max: 0,
             own_terminators: false,
+            prices: Prices::default(),
             cps_window_s: 0,
             quality: QualityIndex::default(),
             floors: Floors::default(),
@@ -174,14 +179,18 @@ impl Policy {
         is_default(self)
     }
 
-    /// What a trunk's own policy and its carrier's come to: the carrier's captures and recordings, where the trunk says nothing of them.
+    /// What a trunk's own policy and its carrier's come to: the carrier's captures, recordings and, at an ingress trunk, prices, where the
+    /// trunk says nothing of them.
     #[must_use]
-    pub fn of_carrier(mut self, carrier: &Policy) -> Policy {
+    pub fn of_carrier(mut self, carrier: &Policy, side: Side) -> Policy {
         if is_default(&self.capture) {
             self.capture.clone_from(&carrier.capture);
         }
         if is_default(&self.recording) {
             self.recording.clone_from(&carrier.recording);
+        }
+        if side == Side::Ingress && is_default(&self.prices) {
+            self.prices.clone_from(&carrier.prices);
         }
         self
     }

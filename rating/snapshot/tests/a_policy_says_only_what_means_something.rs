@@ -18,6 +18,7 @@ const FULL: &str = r#"{"transport":"tls","listener":"core","host":"sip.example.n
     "answers":{"statuses":[{"cause":34,"status":503}],"always_503":true,"stop":[486],"next":[404],"busy_is_failure":true,
     "no_answer_is_failure":true,"no_reason":true},"registration":{"user":"we","domain":"example.net","registrar":"192.0.2.1:5060",
     "expires_s":300},"probe":{"interval_s":10,"failures":2},"redirects_max":2,"own_terminators":true,"cps_window_s":5,
+    "prices":{"sell_per_minute_max":"0.25","buy_per_minute_max":"0"},
     "nodes":[1,2],"nat":false}"#;
 
 fn read(text: &str) -> Policy {
@@ -167,6 +168,7 @@ fn what_means_nothing_on_a_side_is_refused_there() {
         (r#"{"probe":{"interval_s":5}}"#, "probe", egress),
         (r#"{"redirects_max":1}"#, "redirects_max", egress),
         (r#"{"own_terminators":true}"#, "own_terminators", ingress),
+        (r#"{"prices":{"sell_per_minute_max":"0.25"}}"#, "prices", ingress),
         (r#"{"cps_window_s":1}"#, "cps_window_s", ingress | egress),
         (r#"{"nodes":[1]}"#, "nodes", ingress | egress),
         (r#"{"nat":false}"#, "nat", ingress | egress),
@@ -245,12 +247,13 @@ fn a_password_is_neither_kept_nor_printed() {
 }
 
 #[test]
-fn a_carrier_says_what_is_captured_and_recorded_for_trunks_that_say_nothing_of_it() {
+fn a_carrier_says_what_is_captured_recorded_and_paid_for_trunks_that_say_nothing_of_it() {
     let full: serde_json::Value = serde_json::from_str(FULL).unwrap();
     let more =
         [r#"{"host":"a.example"}"#, r#"{"tags":["a"]}"#, r#"{"quality":{"calls":9}}"#, r#"{"answers":{"next":[404]}}"#];
     let one = |(name, value): (&String, &serde_json::Value)| serde_json::json!({ name: value }).to_string();
-    let parts = full.as_object().unwrap().iter().map(one).chain(more.map(String::from));
+    let parts = full.as_object().unwrap().iter().filter(|(name, _)| *name != "prices");
+    let parts = parts.map(one).chain(more.map(String::from));
     for text in parts {
         let flaw = read(&text).check_carrier().unwrap_err();
         assert!(text.starts_with(&format!("{{\"{}\"", flaw.field.split('.').next().unwrap())), "{flaw}: {text}");
@@ -259,10 +262,30 @@ fn a_carrier_says_what_is_captured_and_recorded_for_trunks_that_say_nothing_of_i
     let (carrier, silent) = (read(both), read(r#"{"redirects_max":3}"#));
     assert_eq!(carrier.check_carrier(), Ok(()));
     assert_eq!(read(r#"{"recording":{"percent":101}}"#).check_carrier().unwrap_err().field, "recording.percent");
-    let inherited = silent.clone().of_carrier(&carrier);
+    let of = |own: &Policy, carrier: &Policy| own.clone().of_carrier(carrier, Side::Egress);
+    let inherited = of(&silent, &carrier);
     assert_eq!((&inherited.capture, &inherited.recording), (&carrier.capture, &carrier.recording));
-    assert_eq!((inherited.redirects_max, silent.clone().of_carrier(&Policy::default())), (3, silent));
-    let own = read(r#"{"recording":{"percent":1}}"#).of_carrier(&carrier);
+    assert_eq!((inherited.redirects_max, of(&silent, &Policy::default())), (3, silent));
+    let own = of(&read(r#"{"recording":{"percent":1}}"#), &carrier);
     assert_eq!((own.recording.percent, own.recording.called.len()), (1, 0), "a trunk's own word holds whole");
     assert_eq!(own.capture, carrier.capture);
+}
+
+#[test]
+fn prices_hold_where_calls_come_in() {
+    let carrier = read(r#"{"prices":{"sell_per_minute_max":"0.25","buy_per_minute_max":"0.2"}}"#);
+    assert_eq!(carrier.check_carrier(), Ok(()));
+    let plain = Policy::default();
+    assert_eq!(plain.clone().of_carrier(&carrier, Side::Ingress).prices, carrier.prices);
+    assert_eq!(plain.clone().of_carrier(&carrier, Side::Egress), plain, "a terminator's trunk knows of none");
+    let own = read(r#"{"prices":{"buy_per_minute_max":"0"}}"#);
+    assert_eq!(own.clone().of_carrier(&carrier, Side::Ingress), own, "a trunk's own word holds whole");
+    for (text, field) in [
+        (r#"{"prices":{"sell_per_minute_max":"-0.1"}}"#, "prices.sell_per_minute_max"),
+        (r#"{"prices":{"sell_per_minute_max":"cheap"}}"#, "prices.sell_per_minute_max"),
+        (r#"{"prices":{"buy_per_minute_max":"1e3"}}"#, "prices.buy_per_minute_max"),
+    ] {
+        assert_eq!(refused(text, Side::Ingress), Some((field, None)), "{text}");
+        assert_eq!(read(text).check_carrier().unwrap_err().field, field, "{text}");
+    }
 }

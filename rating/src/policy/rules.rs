@@ -6,8 +6,9 @@ use alloc::vec::Vec;
 
 use regex::{Regex, RegexBuilder};
 use snapshot::policy::{Number as Line, NumberKind, RewriteField};
+use snapshot::routing::decimal;
 use snapshot::{Policy, PolicyFlaw, Side};
-use units::{Cause, NodeId, Number};
+use units::{Cause, Money, NodeId, Number};
 
 use crate::quality::Formula;
 
@@ -30,11 +31,22 @@ pub struct Rules {
     pub secret: Option<([u8; 16], [u8; 32])>,
     /// A plan's quality index.
     pub formula: Formula,
+    /// What a minute may cost.
+    pub ceilings: Ceilings,
     rewrites: Vec<(RewriteField, Regex)>,
     calling_allow: Lines,
     calling_deny: Lines,
     called_allow: Lines,
     called_deny: Lines,
+}
+
+/// What a minute may cost at most, in the originator's currency; see [`crate::dearest`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ceilings {
+    /// The originator.
+    pub sell: Option<Money>,
+    /// Us, at a terminator.
+    pub buy: Option<Money>,
 }
 
 /// One list of numbers.
@@ -67,8 +79,13 @@ impl Rules {
         let secret = policy.digest.as_ref().and_then(|digest| Some((hex(&digest.ha1_md5)?, hex(&digest.ha1_sha256)?)));
         let formula = Formula::parse(&policy.quality.formula)
             .map_err(|fault| PolicyFlaw::new("quality.formula", format!("{fault}")))?;
+        let ceilings = Ceilings {
+            sell: decimal("prices.sell_per_minute_max", &policy.prices.sell_per_minute_max)?,
+            buy: decimal("prices.buy_per_minute_max", &policy.prices.buy_per_minute_max)?,
+        };
         Ok(Rules {
             formula,
+            ceilings,
             codecs: policy.codecs.allow.join(","),
             secret,
             rewrites: rewrites.collect::<Result<_, PolicyFlaw>>()?,

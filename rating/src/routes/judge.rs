@@ -8,7 +8,7 @@ use units::{Cause, Money, NodeId, Number, PlanId};
 use super::{Ask, Candidate, Reason, Verdict, Work, random};
 use crate::admit::plan_stage;
 use crate::destination::{Destination, Keys};
-use crate::margin::{in_account, margin, minute};
+use crate::margin::{dearest, in_account, is_too_dear, margin, minute};
 use crate::policy::choice::{Call, Choice, Conditions};
 use crate::policy::{Policies, Rules};
 
@@ -97,6 +97,8 @@ pub struct Judge<'a, 'v> {
     /// The sell price of a minute, and the margin that must be left of it.
     sell: Money,
     margin: Money,
+    /// What stands against the call whoever takes it.
+    too_dear: Option<Stop>,
     /// The caller and where the call goes after the plan's stage, or why the plan does not take it.
     numbers: Result<Number, Cause>,
     to: Destination,
@@ -127,6 +129,8 @@ impl<'a, 'v> Judge<'a, 'v> {
         let (choice, sell) = (policies.choice(plan.id()), minute(&ask.sell));
         let numbers = numbers_of(policies, (ask.plan, plan.id()), (ask.calling, ask.called));
         let called = numbers.map_or(ask.called, |(_, called)| called);
+        let originator = policies.ingress(ask.ingress);
+        let passed = originator.ceilings.sell.filter(|most| dearest(&ask.sell) > *most);
         Judge {
             view,
             policies,
@@ -134,7 +138,8 @@ impl<'a, 'v> Judge<'a, 'v> {
             plan,
             depth: depth as u8,
             choice,
-            originator: policies.ingress(ask.ingress),
+            originator,
+            too_dear: passed.map(|most| (Cause::ORIGINATOR_PRICE, Some(Reason::SellCeiling(most)))),
             order: plan.order(),
             explore_percent: policies.plan(plan.id()).policy.quality.explore_percent(),
             sell,
@@ -195,8 +200,9 @@ impl<'a, 'v> Judge<'a, 'v> {
         Begun { holds: stands.is_ok(), found }
     }
 
-    /// Whether the plan takes the numbers and the route's conditions hold.
+    /// Whether the originator pays so much, the plan takes the numbers and the route's conditions hold.
     fn stands(&self, route: &RouteView<'_>) -> Result<(), Stop> {
+        self.too_dear.map_or(Ok(()), Err)?;
         let calling = self.numbers.as_ref().map_err(|cause| (*cause, None))?;
         if self.choice.route(route.place()).is_none() {
             return Ok(());
@@ -259,6 +265,10 @@ impl<'a, 'v> Judge<'a, 'v> {
         if rate.blocked {
             return Err((Cause::BLOCKED_BY_TERMINATOR_DECK, None));
         }
+        let most = self.originator.ceilings.buy;
+        if is_too_dear(self.view, most, &buy, ask.sell.currency, ask.at) {
+            return Err((Cause::TERMINATOR_PRICE, most.map(Reason::BuyCeiling)));
+        }
         if candidate.margin < self.margin {
             return Err((Cause::MARGIN_TOO_LOW, Some(Reason::Margin(self.margin))));
         }
@@ -313,6 +323,8 @@ pub fn numbers_of(
 /// What stopped everyone who sells the destination and may take the call; 310 when that was not one thing.
 pub fn refusal(dropped: &[Candidate]) -> Cause {
     let telling = [
+        Cause::ORIGINATOR_PRICE,
+        Cause::TERMINATOR_PRICE,
         Cause::MARGIN_TOO_LOW,
         Cause::BLOCKED_BY_TERMINATOR_DECK,
         Cause::OWN_TERMINATOR,

@@ -24,6 +24,7 @@ macro_rules! reasons {
             pub fn money(self) -> Option<Money> {
                 match self {
                     Reason::Margin(money) | Reason::Band(money) => Some(money),
+                    Reason::SellCeiling(money) | Reason::BuyCeiling(money) => Some(money),
                     _ => None,
                 }
             }
@@ -87,6 +88,10 @@ reasons! {
     15 Forced(drawn: u8) "forced";
     /// The call comes outside the route's hours.
     20 Hours "hours";
+    /// The call is sold dearer: a minute may cost the originator this.
+    21 SellCeiling(most: Money) "sell_ceiling";
+    /// The terminator asks more: a minute may cost us this.
+    22 BuyCeiling(most: Money) "buy_ceiling";
     /// Kept: its place was drawn with this share of those that were left, in per cent.
     16 Share(percent: u8) "share";
     /// Kept: its quality index, in millionths.
@@ -111,6 +116,8 @@ impl fmt::Display for Reason {
             Reason::CallingDeny => f.write_str("the caller matches the route's denying expression"),
             Reason::Hours => f.write_str("outside the route's hours"),
             Reason::Margin(least) => write!(f, "the margin of a minute would have to be {least}"),
+            Reason::SellCeiling(most) => write!(f, "a minute may cost the originator {most} at most"),
+            Reason::BuyCeiling(most) => write!(f, "a minute may be bought at {most} at most"),
             Reason::Exclusive => f.write_str("an exclusive route claims the call"),
             Reason::Stopped => f.write_str("hunting stops at a route before it"),
             Reason::Twice => f.write_str("the trunk stands earlier in the order"),

@@ -150,6 +150,13 @@ impl<'a> Oracle<'a> {
     /// Fills in the rate and the first thing that stands against a candidate.
     fn judge(&self, one: &mut Candidate<'a>, call: &Call, sell: &Quoted) {
         let ingress = self.model.ingress_trunks.iter().find(|trunk| trunk.id.0 == call.ingress).unwrap();
+        let prices = &ingress.policy.prices;
+        let is_above =
+            |price: i128, most: &str| self.wrong != Wrong::CeilingForgotten && !most.is_empty() && price > nanos(most);
+        if is_above(nearest(self.dearest(sell) * sell.exchange, ONE), &prices.sell_per_minute_max) {
+            one.cause = 340;
+            return;
+        }
         let (called, refused) = self.called_by(one, call);
         let seen = Call { called, ..call.clone() };
         if let Some(cause) = refused {
@@ -181,7 +188,13 @@ impl<'a> Oracle<'a> {
                     let worth = self.exchange(buy.currencies.0, sell.currencies.1, call.at);
                     one.price = nearest(buy.per_minute * worth, ONE);
                     let sold = nearest(sell.per_minute * sell.exchange, ONE);
-                    if buy.blocked { 331 } else { self.margin(one.plan, sold, one.price) }
+                    if buy.blocked {
+                        331
+                    } else if is_above(nearest(self.dearest(buy) * worth, ONE), &prices.buy_per_minute_max) {
+                        428
+                    } else {
+                        self.margin(one.plan, sold, one.price)
+                    }
                 }
             }
         };
@@ -203,6 +216,12 @@ impl<'a> Oracle<'a> {
             }
         }
         (called, None)
+    }
+
+    /// A minute within the minimum, if there is one, or after it.
+    fn dearest(&self, quoted: &Quoted) -> i128 {
+        let counts = quoted.minimum > 0 && self.wrong != Wrong::DearFirstMinuteForgotten;
+        if counts { quoted.first.max(quoted.per_minute) } else { quoted.per_minute }
     }
 
     /// 324 where too little is left of the sell price.
@@ -339,7 +358,7 @@ fn outcome(all: &[Candidate<'_>], tried: &[usize], sell: Quoted) -> Outcome {
     let dropped = dropped.map(|place| (named(&place).0, named(&place).1, all[place].cause));
     let others: Vec<_> = surplus.chain(dropped).collect();
     let mut causes: Vec<u16> = others.iter().map(|other| other.2).collect();
-    causes.retain(|cause| [324, 331, 339, 322, 321, 326, 325, 338, 410, 411].contains(cause));
+    causes.retain(|cause| [340, 428, 324, 331, 339, 322, 321, 326, 325, 338, 410, 411].contains(cause));
     causes.sort_unstable();
     causes.dedup();
     let only = if causes.len() == 1 { causes[0] } else { 310 };

@@ -1,6 +1,6 @@
 //! Random switches of twenty decks, and random calls to them.
 
-use snapshot::policy::{Number as Line, NumberKind, Numbers, Rewrite, RewriteField};
+use snapshot::policy::{Number as Line, NumberKind, Numbers, Prices, Rewrite, RewriteField};
 use snapshot::routing::{Area, Window};
 use snapshot::{
     Account, Calendar, Carrier, Deck, EgressTrunk, ExchangeRate, GroupMember, IngressTrunk, Minute, Model, Offset,
@@ -340,6 +340,11 @@ fn ingress(id: u32, dice: &mut Dice) -> IngressTrunk {
     let carrier = 1 + dice.below(u64::from(CARRIERS)) as u32;
     let tags = dice.pick(&[vec![], vec!["retail"], vec!["premium", "retail"]]);
     let tags = tags.into_iter().map(str::to_owned).collect();
+    let most = |dice: &mut Dice, of: [&str; 5]| dice.pick(&of).to_owned();
+    let prices = Prices {
+        sell_per_minute_max: most(dice, ["", "", "", "0.022", "0.2"]),
+        buy_per_minute_max: most(dice, ["", "", "0.015", "0.019", "0.1"]),
+    };
     IngressTrunk {
         id: IngressTrunkId(id),
         code: format!("i{id}"),
@@ -349,7 +354,7 @@ fn ingress(id: u32, dice: &mut Dice) -> IngressTrunk {
         sell_deck: DeckId(1 + id % SELL_DECKS),
         override_deck: over(dice),
         ways: Ways { inter: way(dice), intra: way(dice), indeterminate: way(dice) },
-        policy: Policy { tags, own_terminators: dice.once_in(3), ..Policy::default() },
+        policy: Policy { tags, prices, own_terminators: dice.once_in(3), ..Policy::default() },
         ..IngressTrunk::default()
     }
 }

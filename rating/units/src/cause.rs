@@ -87,7 +87,7 @@ causes! {
     337 WRONG_NODE "call came to a node not assigned to the originator";
     338 TRUNK_UNREACHABLE "unreachable terminator skipped";
     339 OWN_TERMINATOR "own terminators may not be dialled";
-    340 ORIGINATOR_CARRIER_CPS "originator's CPS over all its trunks";
+    340 ORIGINATOR_PRICE "a minute costs more than the originator allows";
     341 GLOBAL_CPS "global CPS limit";
     400 MONEY_EXHAUSTED "money for the call used up";
     401 MEDIA_TIMEOUT "no media received";
@@ -109,6 +109,8 @@ causes! {
     424 MONTH_CAP "originator's spending of the month reached its cap";
     425 MINIMUM_KEPT "what is left must stay on the originator's account";
     426 NODE_WRITTEN_OFF "node was written off and has no money";
+    427 ORIGINATOR_CARRIER_CPS "originator's CPS over all its trunks";
+    428 TERMINATOR_PRICE "terminator asks more for a minute than the originator allows";
 }
 
 impl fmt::Display for Cause {

@@ -24,8 +24,10 @@ test('each side sees the fields that mean something there', () => {
   expect(paths('plan').filter((path) => path.startsWith('answers.'))).toEqual(['answers.next', 'answers.stop']);
   expect(paths('ingress')).toEqual(expect.arrayContaining(['transport', 'early_media', 'identity.calling_from_identity', 'digest.password', 'answers.always_503']));
   for (const egress of ['host', 'probe', 'headers', 'identity.send', 'answers.stop', 'registration']) expect(paths('ingress')).not.toContain(egress);
-  expect(sections('carrier').map(({ title }) => title)).toEqual(['Captures', 'Recordings']);
-  expect(paths('carrier')).toContain('recording.percent');
+  expect(sections('carrier').map(({ title }) => title)).toEqual(['Captures', 'Recordings', 'Prices']);
+  expect(paths('carrier')).toEqual(expect.arrayContaining(['recording.percent', 'prices.sell_per_minute_max']));
+  expect(paths('ingress')).toContain('prices.buy_per_minute_max');
+  expect(paths('egress')).not.toContain('prices');
   expect(paths('egress')).not.toContain('own_terminators');
   expect(paths('egress')).not.toContain('digest.ha1_md5');
 });

@@ -51,7 +51,7 @@ pub struct CarrierLimits {
     pub originator_capacity: u32,
     /// Concurrent calls that it sends at most (cause 313).
     pub ingress_capacity: u32,
-    /// New calls a second that it sends at most, on average over the window (cause 340).
+    /// New calls a second that it sends at most, on average over the window (cause 427).
     pub ingress_cps: u32,
     /// Length of that window in seconds, 1 to 60; 0 for 1.
     #[schema(maximum = 60)]

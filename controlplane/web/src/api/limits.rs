@@ -34,7 +34,7 @@ pub struct Limits {
 pub enum LimitKind {
     /// The whole switch: calls that come in (causes 302 and 341).
     Switch,
-    /// A carrier: calls that it sends (causes 313 and 340).
+    /// A carrier: calls that it sends (causes 313 and 427).
     Originator,
     /// A carrier: calls that it takes (causes 328 and 421).
     Terminator,

@@ -168,6 +168,7 @@ fn sides(text: &str) -> Option<[bool; 3]> {
         ("All: ", [true; 3]),
         ("Both: ", [true, true, false]),
         ("Egress and plan: ", [false, true, true]),
+        ("Ingress and carrier: ", [true, false, false]),
         ("Plan: ", [false, false, true]),
     ] {
         if text.starts_with(start) {

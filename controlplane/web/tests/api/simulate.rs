@@ -69,6 +69,35 @@ async fn a_refusal_says_at_which_step_and_why() {
 }
 
 #[tokio::test]
+async fn a_minute_that_costs_too_much_is_told_with_its_ceiling() {
+    let node = Node::start().await;
+    let admin = node.log_in().await;
+    admin.furnish().await;
+    // A minute is sold at 0.0124 and bought at 0.0098 and more.
+    let set = async |carrier: &str, trunk: &str| {
+        let prices = |most: &str| json!({ "policy": { "prices": { "sell_per_minute_max": most } } });
+        admin.send_if("PATCH", "/api/v1/carriers/car_1", Some("*"), prices(carrier)).await.expect(200);
+        admin.send_if("PATCH", "/api/v1/ingress-trunks/itr_1", Some("*"), prices(trunk)).await.expect(200);
+        node.publish().await;
+        admin.send("POST", PATH, json!({ "ingress_trunk": "itr_1", "called": "442071" })).await.expect(200)
+    };
+    let told = set("0.0123", "").await;
+    assert_eq!((told["refusal"]["step"].as_str(), told["refusal"]["cause"].as_u64()), (Some("routes"), Some(340)));
+    assert_eq!(told["sell"]["per_minute"], "0.0124", "what it would have cost is told");
+    let reason = "a minute costs more than the originator allows: a minute may cost the originator 0.0123 at most";
+    assert_eq!(
+        (told["candidates"][0]["cause"].as_u64(), told["candidates"][0]["reason"].as_str()),
+        (Some(340), Some(reason))
+    );
+    let told = set("0.0123", "0.0124").await;
+    assert_eq!(told["refusal"], json!(null), "the trunk's own word holds");
+    let wrong = json!({ "policy": { "prices": { "buy_per_minute_max": "-1" } } });
+    let refused = admin.send_if("PATCH", "/api/v1/ingress-trunks/itr_1", Some("*"), wrong).await;
+    let problem = refused.problem(422, "invalid");
+    assert_eq!(problem["errors"][0]["pointer"], "/policy/prices/buy_per_minute_max", "{problem}");
+}
+
+#[tokio::test]
 async fn a_question_without_a_caller_is_refused() {
     let node = Node::start().await;
     let admin = node.log_in().await;

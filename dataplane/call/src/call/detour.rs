@@ -177,7 +177,8 @@ impl Call {
         Some(())
     }
 
-    /// Another number has another price: the terminator's for it, if that leaves the margin that the plan asks for.
+    /// Another number has another price: the terminator's for it, if that leaves the margin that the plan asks for and
+    /// is not above what a minute may cost.
     fn requoted(&self, ctx: &Context<'_>, number: &Number) -> Option<units::Terms> {
         let candidate = self.attempts.last()?.candidate;
         let trunk = ctx.view.egress(candidate.egress)?;
@@ -187,6 +188,10 @@ impl Call {
         let buy = rating::in_account(&ctx.view, rate.terms, candidate.account, at)?;
         let guard = ctx.view.plan(candidate.plan).map_or(Money::ZERO, |plan| plan.margin_min());
         let sell = self.sell?;
+        let most = ctx.policies.ingress(self.opening.admission.ingress).ceilings.buy;
+        if rating::is_too_dear(&ctx.view, most, &buy, sell.currency, at) {
+            return None;
+        }
         let least = ctx.policies.choice(candidate.plan).least_margin(guard, rating::minute(&sell));
         (rating::margin(&ctx.view, &sell, &buy, at)? >= least && self.may_owe(&buy)).then_some(buy)
     }

@@ -4,7 +4,10 @@ use alloc::format;
 use alloc::string::String;
 use core::net::SocketAddr;
 
+use units::Money;
+
 use super::{Digest, Header, Number, NumberKind, Policy, Registration, Rewrite};
+use crate::routing::decimal;
 
 /// Whose policy it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -152,6 +155,7 @@ impl Policy {
         range("probe.failures", u32::from(self.probe.failures), 1, 10)?;
         crate::routing::tags("tags", &self.tags)?;
         self.check_quality()?;
+        self.check_prices()?;
         count("rewrite", self.rewrite.len(), RULES_MAX)?;
         each(&self.rewrite, rewrite)?;
         self.check_headers()?;
@@ -169,14 +173,15 @@ impl Policy {
         self.check_target()
     }
 
-    /// Checks a carrier's: captures and recordings, which hold at its trunks.
+    /// Checks a carrier's: captures, recordings and prices, which hold at its trunks.
     ///
     /// # Errors
     /// The first field that is wrong, and why.
     pub fn check_carrier(&self) -> Check {
-        // A plan may say both, and little else.
-        self.check(Side::Plan)?;
         let plain = Policy::default();
+        // A plan may say the first two, and little else.
+        Policy { prices: plain.prices.clone(), ..self.clone() }.check(Side::Plan)?;
+        self.check_prices()?;
         first_misplaced(&[
             ("rewrite", self.rewrite.is_empty()),
             ("numbers", self.numbers == plain.numbers),
@@ -218,6 +223,7 @@ impl Policy {
             ("probe", self.probe == plain.probe || egress),
             ("redirects_max", self.redirects_max == 0 || egress),
             ("own_terminators", !self.own_terminators || ingress),
+            ("prices", self.prices == plain.prices || ingress),
             ("cps_window_s", self.cps_window_s == 0 || side != Side::Plan),
             ("quality", self.quality == plain.quality || side == Side::Plan),
             ("floors", self.floors == plain.floors || egress),
@@ -263,6 +269,18 @@ impl Policy {
         }
         count("throttle.statuses", throttle.statuses.len(), RULES_MAX)?;
         each(&throttle.statuses, |status| within("throttle.statuses", *status, 400, 699))
+    }
+
+    fn check_prices(&self) -> Check {
+        let prices = &self.prices;
+        let rows = [
+            ("prices.sell_per_minute_max", &prices.sell_per_minute_max),
+            ("prices.buy_per_minute_max", &prices.buy_per_minute_max),
+        ];
+        rows.into_iter().try_for_each(|(field, text)| match decimal(field, text)? {
+            Some(most) if most < Money::ZERO => flaw(field, "must not be negative"),
+            _ => Ok(()),
+        })
     }
 
     fn check_headers(&self) -> Check {

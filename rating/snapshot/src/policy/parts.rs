@@ -127,6 +127,17 @@ part! {
     }
 }
 
+part! {
+    /// The most that a minute of a call may cost, before tax and without the connection fee; where the minutes within the minimum have a
+    /// price of their own, the dearer one counts. In the currency of the account that pays for the calls.
+    Prices {
+        /// What the originator pays for a minute at most, such as 0.25; a dearer call is refused with cause 340. Empty for no such limit.
+        sell_per_minute_max: String,
+        /// What a terminator asks for a minute at most; dearer routes are not tried (cause 428). Empty for no such limit.
+        buy_per_minute_max: String,
+    }
+}
+
 choice! {
     /// Whose silence ends a call, once it has lasted for the trunk's limit. A call on hold may be silent.
     Silence {

@@ -2902,7 +2902,7 @@ export interface components {
             ingress_capacity: number;
             /**
              * Format: int64
-             * @description New calls a second that it sends at most, on average over the window (cause 340).
+             * @description New calls a second that it sends at most, on average over the window (cause 427).
              */
             ingress_cps: number;
             /**
@@ -6673,6 +6673,8 @@ export interface components {
             /** @default {} */
             portability?: components["schemas"]["Portability"];
             /** @default {} */
+            prices?: components["schemas"]["Prices"];
+            /** @default {} */
             probe?: components["schemas"]["Probe"];
             /** @default {} */
             quality?: components["schemas"]["QualityIndex"];
@@ -6789,6 +6791,22 @@ export interface components {
             tax: components["schemas"]["Amount"];
             /** @description Tax on top of the price before it, in per cent. */
             tax_percent: components["schemas"]["Percent"];
+        };
+        /**
+         * @description The most that a minute of a call may cost, before tax and without the connection fee; where the minutes within the minimum have a
+         *     price of their own, the dearer one counts. In the currency of the account that pays for the calls.
+         */
+        Prices: {
+            /**
+             * @description What a terminator asks for a minute at most; dearer routes are not tried (cause 428). Empty for no such limit.
+             * @default
+             */
+            buy_per_minute_max?: string;
+            /**
+             * @description What the originator pays for a minute at most, such as 0.25; a dearer call is refused with cause 340. Empty for no such limit.
+             * @default
+             */
+            sell_per_minute_max?: string;
         };
         /** @description OPTIONS that find out whether the peer lives. */
         Probe: {

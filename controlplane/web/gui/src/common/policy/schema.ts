@@ -6,7 +6,7 @@ import type { Schemas } from '../../api/http';
 export type Side = 'ingress' | 'egress' | 'plan' | 'carrier';
 
 /** What a carrier says for its trunks. */
-const OF_CARRIER = ['capture', 'recording'];
+const OF_CARRIER = ['capture', 'recording', 'prices'];
 
 /** A policy as the API takes it; numbers that are being typed may still be text. */
 export type Policy = Schemas['Policy'];
@@ -50,6 +50,7 @@ export const GROUPS: { title: string; fields: string[] }[] = [
   { title: 'Media and codecs', fields: ['codecs', 'media', 'early_media', 'reliable'] },
   { title: 'Captures', fields: ['capture'] },
   { title: 'Recordings', fields: ['recording'] },
+  { title: 'Prices', fields: ['prices'] },
   { title: 'Who calls', fields: ['identity'] },
   { title: 'Numbers', fields: ['numbers'] },
   { title: 'Ported numbers', fields: ['portability'] },
@@ -75,7 +76,8 @@ export function label(name: string): string {
 /** What a description says for one side; undefined if the field means nothing there. */
 export function told(description: string, side: Side): string | undefined {
   const plain = description.replace(/\s*\n\s*(?!-)/g, ' ');
-  const [, sides = '', rest = ''] = /^(All|Both|Egress and plan): (.*)$/s.exec(plain) ?? [];
+  const [, sides = '', rest = ''] = /^(All|Both|Egress and plan|Ingress and carrier): (.*)$/s.exec(plain) ?? [];
+  if (sides === 'Ingress and carrier') return side === 'ingress' || side === 'carrier' ? sentence(rest) : undefined;
   if (sides !== '') return sides === 'All' || (side === 'plan' ? sides !== 'Both' : sides === 'Both' || side === 'egress') ? sentence(rest) : undefined;
   const parts = plain.split(/(?=(?:Ingress|Egress|Plan): )/);
   const marked = parts.filter((part) => /^(Ingress|Egress|Plan): /.test(part));

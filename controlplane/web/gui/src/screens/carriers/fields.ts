@@ -16,7 +16,7 @@ const limitField = (name: string, label: string, help: string): Field => ({ name
 /** What a carrier may have over all its trunks. */
 export const CARRIER_LIMITS: Field[] = [
   limitField('ingress_capacity', 'Capacity in', 'Calls at once that it sends, by all its trunks (cause 313)'),
-  limitField('ingress_cps', 'CPS in', 'New calls a second that it sends (cause 340)'),
+  limitField('ingress_cps', 'CPS in', 'New calls a second that it sends (cause 427)'),
   { name: 'ingress_cps_window_s', label: 'CPS window in, seconds', kind: 'number', help: 'A burst may fill the whole window: 1 to 60; 0 for 1' },
   limitField('egress_capacity', 'Capacity out', 'Calls at once that it takes, by all its trunks (cause 328)'),
   limitField('egress_cps', 'CPS out', 'New calls a second that it takes (cause 421)'),

@@ -162,8 +162,8 @@ test-s3: ## recordings to a foreign S3 server and back (moto, installed from PyP
 	CARGO="$(LINTED)" controlplane/files/test-s3
 
 .PHONY: test-ssh
-test-ssh: ## recordings to a peer by rsync over ssh (sshd of Debian's openssh-server, on a private port)
-	$(CI_TEST) --test copies -- --ignored
+test-ssh: ## recordings to a peer by rsync, and agents of the load test, over ssh (sshd of Debian's openssh-server, on a private port)
+	$(CI_TEST) --test copies --test two_agents_play_one_plan -- --ignored
 
 .PHONY: test-search
 test-search: ## CDRs to a foreign search engine and found there (osmem-server, installed from PyPI into an environment of its own)

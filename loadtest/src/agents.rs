@@ -26,7 +26,7 @@ use crate::tally::Told;
 
 pub use agent::{Arguments, run};
 pub use controller::Crew;
-use ssh::Place;
+use ssh::{Place, Way};
 pub use takings::Takings;
 
 /// Grows with each change of what is said here.
@@ -111,13 +111,15 @@ enum Report {
 #[derive(Args, Clone, Debug)]
 pub struct CrewArguments {
     /// Lets these agents (`tandem-loadtest agent`) play it instead of this process, each its share of the calls. Terminators are theirs in turn,
-    /// or as agent=N says; what the switch adds is measured where both ends of a call are at one agent. ssh:HOST starts one there that ends with
-    /// the run, ssh:HOST=ADDRESS one whose originators' calls come from that address.
+    /// or as agent=N says; what the switch adds is measured where both ends of a call are at one agent. ssh:HOST, as ssh_config names it, or
+    /// ssh://USER@HOST:PORT starts one there that ends with the run; behind =ADDRESS stands where its originators' calls come from.
     #[arg(long, value_delimiter = ',', value_name = "ADDRESS:PORT|ssh:HOST,…", conflicts_with = "media_interface")]
     agents: Vec<Place>,
     /// The file with the token that agents ask for; those that are started need none.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+    #[command(flatten)]
+    way: Way,
 }
 
 impl CrewArguments {
@@ -134,7 +136,7 @@ impl CrewArguments {
         };
         let words = unspoken(profile::words().into_iter().skip(1));
         let whole = Prepare { words, seed, part: Part::WHOLE, cps: pace.cps, span: pace.span, lines };
-        Crew::gather(&self.agents, &token, &whole).map(Some)
+        Crew::gather(&self.agents, &self.way, &token, &whole).map(Some)
     }
 
     /// Plays one load of several, here or at the agents.

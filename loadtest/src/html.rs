@@ -282,9 +282,13 @@ fn books(out: &mut String, summary: &Summary) {
     let Some(books) = &summary.reconciled else { return };
     let _ = write!(
         out,
-        "<h2>The switch's books</h2><p>{} CDRs expected, {} found, {} prices computed again, {} disagreements</p><table>",
+        "<h2>The switch's books</h2><p>{} CDRs expected, {} found, {} prices computed again, {} disagreements</p>",
         books.expected, books.collected, books.priced, books.wrong
     );
+    if books.turned_away > 0 {
+        let _ = write!(out, "<p>{}</p>", report::turned_away(books.turned_away));
+    }
+    out.push_str("<table>");
     row(out, &["account".into(), "CDRs say".into(), "moved".into()]);
     for (account, [said, moved]) in &books.accounts {
         row(out, &[account.clone(), said.clone(), moved.clone()]);

@@ -21,6 +21,10 @@ const TOLD_MAX: usize = 20;
 const PART: usize = 1_000;
 /// Between two looks at books that are not complete yet.
 const AGAIN: Duration = Duration::from_millis(250);
+/// A CDR is there so long after its call, if it ever is.
+const LATEST: Duration = Duration::from_secs(5);
+/// What a switch says that has no room for a call, and keeps no record of it.
+const TURNED_AWAY: u16 = 503;
 
 /// Where the books are.
 pub struct Api {
@@ -39,6 +43,9 @@ pub struct Reconciled {
     pub expected: u64,
     /// CDRs found.
     pub collected: u64,
+    /// Calls whose caller got 503, which no terminator saw, and which have no CDR: an overloaded switch keeps none of them.
+    #[serde(default)]
+    pub turned_away: u64,
     /// Of the calls, answered.
     pub answered: u64,
     /// Prices computed again.
@@ -163,10 +170,15 @@ pub fn settle(api: &Api, before: &Balances, lines: &[CallLine], slack: Slack, wa
     let planned = || lines.iter().filter_map(|line| line.planned_us);
     let (from, till) = (planned().min().unwrap_or(0), lines.iter().filter_map(|line| line.ended_us).max().unwrap_or(0));
     let until = Instant::now() + wait;
+    // Whether a call was turned away is known when its CDR did not come.
+    let (mut away, mut since) = (0, Instant::now());
     loop {
         let cdrs = api.cdrs(from.saturating_sub(2_000_000), till.max(from) + 60_000_000)?;
         let found = compare(lines, &cdrs, before, &api.balances()?, slack);
-        if found.wrong == 0 || Instant::now() > until {
+        if found.turned_away != away {
+            (away, since) = (found.turned_away, Instant::now());
+        }
+        if found.wrong == 0 && (away == 0 || since.elapsed() > LATEST) || Instant::now() > until {
             return Ok(found);
         }
         std::thread::sleep(AGAIN);
@@ -181,7 +193,6 @@ fn compare(lines: &[CallLine], cdrs: &[Cdr], before: &Balances, after: &Balances
     }
     let mut moved: BTreeMap<(&str, bool), i128> = BTreeMap::new();
     for line in lines {
-        told.expected += u64::from(line.code > 0);
         told.answered += u64::from(line.answered_us.is_some());
         let found = by_call.get(line.call_id.as_str()).map_or(&[][..], Vec::as_slice);
         told.collected += found.len() as u64;
@@ -213,10 +224,19 @@ fn compare(lines: &[CallLine], cdrs: &[Cdr], before: &Balances, after: &Balances
 
 fn call(line: &CallLine, found: &[&Cdr], slack: Slack, told: &mut Reconciled) {
     let id = &line.call_id;
-    let cdr = match found {
+    let found = match found {
         // A call that nobody answered in any way may have reached the switch or not.
         [] if line.code == 0 => return,
+        [] if line.code == TURNED_AWAY && line.attempts == 0 => {
+            told.turned_away += 1;
+            return;
+        }
+        found => found,
+    };
+    told.expected += u64::from(line.code > 0);
+    let cdr = match found {
         [cdr] => cdr,
+        [] => return wrong(told, format!("call {id}: its caller got {}, and it has no CDR", line.code)),
         _ => return wrong(told, format!("call {id} has {} CDRs", found.len())),
     };
     if line.code == 0 {
@@ -322,7 +342,7 @@ mod tests {
             |packets: u64, lost: u64| serde_json::json!({"packets": packets, "kernel_packets": 0, "lost": lost});
         let set = |name: &'static str, value: Value| move |row: &mut Value| row[name] = value.clone();
         let stories: [(&str, Vec<Cdr>, &str); 10] = [
-            ("has 0 CDRs", vec![], "0"),
+            ("got 200, and it has no CDR", vec![], "0"),
             ("has 2 CDRs", vec![cdr("a", same), cdr("a", same)], "0.040666"),
             ("its CDR says 486", vec![cdr("a", set("sip_status", 486.into()))], "0.020333"),
             ("one side", vec![cdr("a", set("answered_at", Value::Null))], "0.020333"),
@@ -337,5 +357,22 @@ mod tests {
             let found = wrongs(&[line("a", 61_050)], &cdrs, settled);
             assert!(found.disagreements.iter().any(|text| text.contains(what)), "{what}: {found:?}");
         }
+    }
+    #[test]
+    fn calls_that_were_turned_away_are_told_from_those_that_were_taken_and_have_no_record() {
+        let refused =
+            |id: &str, code: u16, attempts: u8| CallLine { call_id: id.into(), code, attempts, ..CallLine::default() };
+        let away = [refused("a", 503, 0), refused("b", 503, 0)];
+        let found = wrongs(&away, &[], "0");
+        assert_eq!((found.turned_away, found.expected, found.wrong), (2, 0, 0), "{found:?}");
+        // One that a terminator saw was taken, and so was one that heard anything else.
+        for taken in [refused("c", 503, 1), refused("c", 486, 0)] {
+            let found = wrongs(&[&away[..], std::slice::from_ref(&taken)].concat(), &[], "0");
+            assert_eq!((found.turned_away, found.expected, found.wrong), (2, 1, 1), "{found:?}");
+            assert_eq!(found.disagreements, [format!("call c: its caller got {}, and it has no CDR", taken.code)]);
+        }
+        let known = cdr("a", |row| (row["sip_status"], row["sell"]) = (503.into(), Value::Null));
+        let found = wrongs(&away, &[known], "0");
+        assert_eq!((found.turned_away, found.expected, found.collected), (1, 1, 1), "{found:?}");
     }
 }

@@ -248,6 +248,13 @@ fn without_password(word: &str) -> String {
     word.split(',').map(hidden).collect::<Vec<_>>().join(",")
 }
 
+/// Calls that a switch without room turned away, in one line.
+pub fn turned_away(calls: u64) -> String {
+    format!(
+        "{calls} callers got 503, no terminator saw their calls, and no CDR tells of them: turned away, as an overloaded switch does"
+    )
+}
+
 /// How exact its latencies are.
 pub fn exactness(summary: &Summary) -> &'static str {
     if summary.counts.gathered > 0 {

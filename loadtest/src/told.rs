@@ -141,6 +141,9 @@ fn tell_books(text: &mut String, books: &Reconciled) {
         text,
         "books: {expected} CDRs expected, {collected} found, {answered} answered, {priced} prices computed again, {wrong} disagreements"
     );
+    if books.turned_away > 0 {
+        let _ = writeln!(text, "  {}", report::turned_away(books.turned_away));
+    }
     let media = &books.media;
     if media.ends > 0 {
         let _ = writeln!(

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -168,7 +169,8 @@ fn what_agents_played_is_compared_with_the_books_and_the_highest_rate_is_found_w
 /// A program called `ssh` that runs here what it is to run there, and writes down where that would be.
 fn fake_ssh(folder: &Path) {
     use std::os::unix::fs::PermissionsExt;
-    let text = format!("#!/bin/sh\necho \"$1 $2 $3\" >> {}/hosts\nshift 4\nexec {PROGRAM} \"$@\"\n", folder.display());
+    let text =
+        format!("#!/bin/sh\necho \"$1 $2 $3 $4\" >> {}/hosts\nshift 5\nexec {PROGRAM} \"$@\"\n", folder.display());
     let path = folder.join("ssh");
     std::fs::write(&path, text).unwrap();
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -193,5 +195,124 @@ fn agents_are_started_by_ssh_for_a_run_and_end_with_it() {
     let mut hosts: Vec<String> =
         std::fs::read_to_string(folder.path().join("hosts")).unwrap().lines().map(str::to_owned).collect();
     hosts.sort();
-    assert_eq!(hosts, ["-o BatchMode=yes joe@two", "-o BatchMode=yes one"]);
+    assert_eq!(hosts, ["-T -o BatchMode=yes joe@two", "-T -o BatchMode=yes one"]);
+}
+
+/// An OpenSSH server with keys and a port of its own; gone with this value.
+struct Shell {
+    folder: tempfile::TempDir,
+    at: String,
+    daemon: Child,
+}
+
+impl Shell {
+    fn start() -> Shell {
+        let folder = tempfile::Builder::new().prefix("sshd").tempdir().unwrap();
+        let file = |name: &str| folder.path().join(name).display().to_string();
+        for name in ["host", "own", "strange"] {
+            let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f", &file(name)]).status();
+            assert!(made.unwrap().success());
+        }
+        std::fs::copy(file("own.pub"), file("allowed")).unwrap();
+        // Below the ports that the kernel gives away, at an address that nobody else uses.
+        let at = format!("127.0.7.10:{}", 20_000 + std::process::id() % 10_000);
+        let (name, port) = at.split_once(':').unwrap();
+        let host = std::fs::read_to_string(file("host.pub")).unwrap();
+        std::fs::write(file("hosts"), format!("[{name}]:{port} {host}")).unwrap();
+        let keys = format!("HostKey {}\nAuthorizedKeysFile {}", file("host"), file("allowed"));
+        let server = format!("ListenAddress {at}\n{keys}\nStrictModes no\nUsePAM no\nPidFile none\n");
+        std::fs::write(file("sshd"), server).unwrap();
+        let named = format!("Host generator\nHostName {name}\nPort {port}\n");
+        let all = format!("Host *\nIdentityFile {}\nUserKnownHostsFile {}\n", file("own"), file("hosts"));
+        std::fs::write(file("config"), format!("{named}{all}ConnectionAttempts 60\n")).unwrap();
+        std::os::unix::fs::symlink(PROGRAM, file("tandem-loadtest")).unwrap();
+        // It wants this folder where nobody can write, and its own name with the whole path.
+        let _ = std::fs::create_dir_all("/run/sshd");
+        let daemon =
+            Command::new("/usr/sbin/sshd").args(["-D", "-e", "-f", &file("sshd")]).stdin(Stdio::null()).spawn();
+        Shell { at, daemon: daemon.expect("sshd is installed: apt-get install openssh-server"), folder }
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    /// A run by these agents, where ssh is told this.
+    fn run(&self, agents: &str, program: &str, told: &[&str], span: &str) -> Command {
+        let target = free();
+        let mut command = Command::new(PROGRAM);
+        command.args(["run", "--target", &target, "--terminator", &format!("at={target},ring=1ms,answer=2ms")]);
+        command.args(["--cps", "40", "--for", span, "--arrivals", "constant", "--talk", "100ms", "--media", "none"]);
+        command.args(["--late-max", "10s", "--live-json", "--agents", agents, "--agent-program", program]).args(told);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Programs that ssh started and that still run.
+    fn agents(&self) -> usize {
+        let program = self.file("tandem-loadtest");
+        let words = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path().join("cmdline"));
+        words.filter(|path| std::fs::read(path).is_ok_and(|words| words.starts_with(program.as_bytes()))).count()
+    }
+
+    fn wait_for_agents(&self, count: usize) {
+        let until = Instant::now() + Duration::from_secs(60);
+        while self.agents() != count {
+            assert!(Instant::now() < until, "{} agents, not {count}", self.agents());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        let _ = self.daemon.kill();
+        let _ = self.daemon.wait();
+    }
+}
+
+#[test]
+#[ignore = "needs sshd: make test-ssh"]
+fn openssh_starts_agents_as_its_own_settings_say_and_says_why_not() {
+    let shell = Shell::start();
+    let (program, config) = (shell.file("tandem-loadtest"), shell.file("config"));
+    let by_config = ["--ssh-config", &config];
+    let whole = format!("ssh://{}=127.0.7.9", shell.at);
+    let output = shell.run(&format!("ssh:generator,{whole}"), &program, &by_config, "1s").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let summary: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    assert_eq!((output.status.code(), &summary["counts"]["completed"]), (Some(0), &40.into()), "{summary}");
+    let agents = summary["agents"].to_string();
+    assert!(agents.contains("ssh:generator (") && agents.contains(&format!("ssh://{} (", shell.at)), "{agents}");
+    shell.wait_for_agents(0);
+
+    // The same in words alone, with no file.
+    let (port, key, hosts) = (shell.at.rsplit(':').next().unwrap(), shell.file("own"), shell.file("hosts"));
+    let said = [format!("Port={port}"), format!("IdentityFile={key}"), format!("UserKnownHostsFile={hosts}")];
+    let mut told = vec!["--ssh-config", "none"];
+    told.extend(said.iter().flat_map(|option| ["--ssh-option", option]));
+    let output = shell.run("ssh:127.0.7.10", &program, &told, "1s").output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+
+    let strange = format!("IdentityFile={}", shell.file("strange"));
+    let alone = ["--ssh-option", &strange, "--ssh-option", "IdentitiesOnly=yes", "--ssh-config", "none"];
+    let nowhere = shell.file("nowhere");
+    let stories: [(&str, &[&str], &str); 2] = [
+        (&program, &[&alone[..], &["--ssh-option", &said[0], "--ssh-option", &said[2]]].concat(), "exit status: 255"),
+        (&nowhere, &by_config, "--agent-program"),
+    ];
+    for (program, told, why) in stories {
+        let agent = if told.len() > 2 { "ssh:127.0.7.10" } else { "ssh:generator" };
+        let output = shell.run(agent, program, told, "1s").output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(1) && said.contains(why), "{why}: {said}");
+    }
+
+    // What was started ends with a controller that is killed, too.
+    let mut controller = shell.run("ssh:generator", &program, &by_config, "600s").spawn().unwrap();
+    BufReader::new(controller.stdout.take().unwrap()).read_line(&mut String::new()).unwrap();
+    shell.wait_for_agents(1);
+    controller.kill().unwrap();
+    controller.wait().unwrap();
+    shell.wait_for_agents(0);
 }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::line::{Line, Role};
-use super::ssh::{self, Place, Started};
+use super::line::Line;
+use super::ssh::{self, Place, Started, Way};
 use super::{Order, Part, Prepare, Report, Takings};
 use crate::clock::Clock;
 use crate::load::{Load, Outcome, Progress, p99_ms};
@@ -60,14 +60,14 @@ pub struct Crew {
 
 impl Crew {
     /// Connects to every agent and hands it its part of the plan.
-    pub(super) fn gather(places: &[Place], token: &str, whole: &Prepare) -> Result<Crew> {
+    pub(super) fn gather(places: &[Place], way: &Way, token: &str, whole: &Prepare) -> Result<Crew> {
         let count = u8::try_from(places.len()).context("at most 255 agents")?;
         let (tell, heard) = channel();
         let mut agents = Vec::new();
         for (index, at) in places.iter().enumerate() {
             let part = Part { agent: index as u8, agents: count };
             let whole = Prepare { part, ..whole.clone() };
-            agents.push(prepare(at, token, whole).with_context(|| format!("agent {at}"))?);
+            agents.push(prepare(at, way, token, whole).with_context(|| format!("agent {at}"))?);
         }
         let mut crew = Crew { agents, heard, lost: Vec::new(), began: Instant::now(), before: Progress::default() };
         for agent in &mut crew.agents {
@@ -227,10 +227,9 @@ impl Crew {
     }
 }
 
-fn prepare(at: &Place, token: &str, whole: Prepare) -> Result<Agent> {
+fn prepare(at: &Place, way: &Way, token: &str, whole: Prepare) -> Result<Agent> {
     let allow_target = whole.words.iter().any(|word| word == "--allow-target");
-    let (stream, started) = ssh::reach(at, token, allow_target)?;
-    let mut line = Line::open(stream, token, Role::Controller)?;
+    let (mut line, started) = ssh::reach(at, way, token, allow_target)?;
     line.patience(Some(PREPARING))?;
     line.say(&Order::Prepare(Box::new(whole)))?;
     Ok(Agent {
@@ -318,7 +317,8 @@ mod tests {
         let plan = load.plan(&pace).expect("a plan");
         let words = [&words[..], &["--arrivals", "constant"]].concat().into_iter().map(String::from).collect();
         let whole = Prepare { words, seed: plan.seed, part: Part::WHOLE, cps: 20.0, span: pace.span, lines: false };
-        let crew = Crew::gather(&[agent(), agent()].map(Place::At), TOKEN, &whole).expect("two agents");
+        let crew =
+            Crew::gather(&[agent(), agent()].map(Place::At), &Way::default(), TOKEN, &whole).expect("two agents");
         // Both go by this machine's clock, and that is found to be so.
         for Agent { ahead_us, unsure_us, .. } in &crew.agents {
             assert!(ahead_us.unsigned_abs() <= unsure_us + 1_000, "{ahead_us} give or take {unsure_us}");

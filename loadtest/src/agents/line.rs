@@ -26,9 +26,14 @@ pub struct Line(Tunnel);
 impl Line {
     /// Greets, proves the token, and has it proved. `role` is who we are; the other side is the other one.
     pub fn open(stream: TcpStream, token: &str, role: Role) -> Result<Line> {
+        Line::open_within(PATIENCE, stream, token, role)
+    }
+
+    /// The same, with so much patience for each word of the other side.
+    pub fn open_within(patience: Duration, stream: TcpStream, token: &str, role: Role) -> Result<Line> {
         stream.set_nodelay(true).context("no line")?;
-        stream.set_read_timeout(Some(PATIENCE)).context("no line")?;
-        stream.set_write_timeout(Some(PATIENCE)).context("no line")?;
+        stream.set_read_timeout(Some(patience)).context("no line")?;
+        stream.set_write_timeout(Some(patience)).context("no line")?;
         let (tunnel, binding) = Tunnel::dig(stream, role)?;
         let mut line = Line(tunnel);
         let nonce = format!("{:032x}", rand::rng().random::<u128>());

@@ -145,6 +145,32 @@ fn silence_ends_a_call_by_its_own_cause_as_its_trunks_say() {
     }
 }
 
+/// Both programs report to each other on and on.
+#[test]
+fn reports_keep_a_call_from_the_end_that_its_silence_has_only_while_it_is_held() {
+    let mut stage = watched(("both", 10), ("both", 0));
+    let mut call = talk(&mut stage, OFFER, &sdp(6000, 1));
+    let ports = [port(stage.last_of(0, "SIP/2.0 200 ")), port(stage.first(1))];
+    let report = |stage: &mut Stage, call: &mut Call, seconds: u64| {
+        for _ in 0..seconds {
+            for (ours, from) in ports.into_iter().zip(["127.0.0.2:4001", "127.0.0.2:6001"]) {
+                assert!(passes(stage, ours + 1, from, &REPORT).is_some(), "reports pass");
+            }
+            stage.wait(call, 1_000);
+        }
+    };
+    change(&mut stage, &mut call, 2, &hold(), &format!("{}a=recvonly\r\n", sdp(6000, 2)));
+    report(&mut stage, &mut call, 60);
+    assert!(call.is_up(), "a held call lives");
+    change(&mut stage, &mut call, 3, &sdp(4000, 3), &sdp(6000, 3));
+    report(&mut stage, &mut call, 9);
+    assert!(call.is_up(), "silence counts from the end of the hold");
+    report(&mut stage, &mut call, 1);
+    stage.wait(&mut call, 500);
+    assert!(!call.is_up(), "its media is gone for ten seconds");
+    assert_eq!(stage.cdrs().last().map(|cdr| cdr.cause), Some(Cause::MEDIA_TIMEOUT));
+}
+
 #[test]
 fn a_held_call_may_be_silent_and_is_watched_again_once_resumed() {
     let mut stage = watched(("either", 10), ("both", 0));

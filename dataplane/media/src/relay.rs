@@ -443,7 +443,10 @@ impl Relay {
                 return Err(Dropped::Stranger);
             }
         }
-        stream.heard = Some(now);
+        // Reports go on while nobody is heard: they are no sign of a voice, and keep no call alive.
+        if packet != Packet::Rtcp {
+            stream.heard = Some(now);
+        }
         let mut said = None;
         if let Packet::Rtp(header) = packet {
             if !stream.takes(header.payload_type) {
@@ -548,7 +551,7 @@ impl Relay {
         }
     }
 
-    /// When the peer was last heard on either port.
+    /// When the peer's media was last heard; its reports (RTCP) are none.
     pub fn last_heard(&self, id: StreamId) -> Option<Instant> {
         let stream = self.stream(id)?;
         stream.heard.max(stream.below.carried.last)

@@ -59,6 +59,7 @@ pub(crate) struct Stream {
     format: Option<Format>,
     /// Keys of its own, if it ever had any.
     pub(crate) crypt: Option<Box<Crypt>>,
+    /// When media of the peer was last heard here.
     pub(crate) heard: Option<Instant>,
     pub(crate) tally: Tally,
     pub(crate) formats: Formats,

@@ -99,6 +99,28 @@ fn rtcp_that_shares_the_rtp_port_is_relayed_there() {
 }
 
 #[test]
+fn reports_alone_are_no_sign_that_anybody_speaks() {
+    let mut call = Call::new(ALICE, BOB);
+    call.hear(call.ingress, ALICE);
+    for (port, from) in [(call.ingress.rtp_port, ALICE), (call.ingress.rtp_port + 1, "192.0.2.10:4001")] {
+        let verdict = call.relay.on_packet(at(9_000), port, address(from), &REPORT);
+        assert!(matches!(verdict, Verdict::Forward { .. }), "{verdict:?}");
+        assert_eq!(call.relay.last_heard(call.ingress.id), Some(at(1)), "reports to port {port}");
+    }
+    call.relay.on_packet(at(9_500), call.ingress.rtp_port, address(ALICE), &rtp());
+    assert_eq!(call.relay.last_heard(call.ingress.id), Some(at(9_500)));
+}
+
+/// What a page of a fax says is no RTP, and counts.
+#[test]
+fn images_are_heard() {
+    let mut call = Call::new(ALICE, BOB);
+    call.relay.carry(call.ingress.id, Carries::Datagrams);
+    call.relay.on_packet(at(7), call.ingress.rtp_port, address(ALICE), &[0, 0, 6, 0xc0, 1]);
+    assert_eq!(call.relay.last_heard(call.ingress.id), Some(at(7)));
+}
+
+#[test]
 fn rtp_of_a_mute_peer_and_of_other_payload_types_goes_nowhere_and_reports_pass() {
     let mut call = Call::new(ALICE, BOB);
     let report = |call: &mut Call| call.relay.on_packet(at(1), call.ingress.rtp_port, address(ALICE), &REPORT);

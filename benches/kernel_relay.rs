@@ -29,8 +29,8 @@ impl KernelRelay {
         let (hop, _) = hops.find(own, peer.ip()).expect("room");
         hops.refresh(&Links::open().expect("netlink")).expect("a way");
         for (place, &local) in ports.iter().enumerate() {
-            let (from, types) = (ports[place ^ 1], u128::MAX);
-            let flow = Flow { local, peer, from, to: peer, class: 0xb8, hop, clock_rate: 8_000, types };
+            let (from, types, behind) = (ports[place ^ 1], u128::MAX, false);
+            let flow = Flow { local, peer, from, to: peer, class: 0xb8, hop, clock_rate: 8_000, types, behind };
             assert!(flows.join(&flow).expect("joined"), "of one family");
         }
         let counts = path.counts().expect("counts");

@@ -60,6 +60,9 @@ impl Pump {
                 limit => limit.max(window),
             };
             self.ring.wait_gathering(limit, window)?;
+            if let Some(lane) = &mut self.lane {
+                lane.tell();
+            }
             let clock = clocks::read();
             if self.lag.stood_still(clock.now) {
                 self.shard.on_stood_still(clock);
@@ -93,7 +96,7 @@ impl Pump {
     }
 
     fn sleep(&self) -> Duration {
-        if self.mail.waiting() {
+        if self.mail.waiting() || self.lane.as_ref().is_some_and(Lane::tells) {
             return Duration::ZERO;
         }
         let longest = if self.mail.stuck() || self.stop_at.is_some() { STUCK } else { SLEEP_MAX };

@@ -14,6 +14,9 @@ mod cables;
 
 use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use cables::World;
@@ -238,7 +241,7 @@ fn written(data: &Path, name: &str) -> Cdr {
             return cdr;
         }
         assert!(Instant::now() < deadline, "the record of {name} is written");
-        std::thread::sleep(Duration::from_millis(5));
+        thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -332,6 +335,109 @@ fn the_kernel_relays_a_call_and_lets_go_of_it_without_a_lost_packet() {
         if mode == "xdp" {
             a_silent_call(&mut stage, data.path(), "second");
         }
+    }
+}
+
+/// An end that speaks on and on, until it is told to end, and the other one, which hears each packet once, in order and from where it was told.
+struct Speech {
+    over: Arc<AtomicBool>,
+    heard: Arc<AtomicU32>,
+    speaks: JoinHandle<u32>,
+    listens: JoinHandle<()>,
+}
+
+impl Speech {
+    /// Packets that are on their way at most, so that no queue of theirs overflows.
+    const UNDER_WAY_MAX: u32 = 12;
+
+    fn begin(one: &Phone, other: &Phone) -> Speech {
+        let (over, heard) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
+        let (speaker, to, source) = (one.media.try_clone().unwrap(), one.to, u32::from(one.to.port()));
+        let (listener, from) = (other.media.try_clone().unwrap(), other.to);
+        let (is_over, was_heard, hears) = (Arc::clone(&over), Arc::clone(&heard), Arc::clone(&heard));
+        let speaks = thread::spawn(move || {
+            let mut said = 0_u32;
+            while !is_over.load(Ordering::Relaxed) {
+                speaker.send_to(&cables::rtp(said as u16, source), to).unwrap();
+                said += 1;
+                thread::sleep(Duration::from_millis(1));
+                while said - was_heard.load(Ordering::Relaxed) >= Speech::UNDER_WAY_MAX {
+                    thread::yield_now();
+                }
+            }
+            said
+        });
+        let listens = thread::spawn(move || {
+            loop {
+                let (bytes, by) = cables::next(&listener);
+                if bytes == b"the end" {
+                    return;
+                }
+                let expected = hears.load(Ordering::Relaxed);
+                let number = expected as u16;
+                assert_eq!(u16::from_be_bytes([bytes[2], bytes[3]]), number, "from {source}");
+                assert_eq!((bytes, by), (cables::rtp(number, source), from));
+                hears.store(expected + 1, Ordering::Relaxed);
+            }
+        });
+        Speech { over, heard, speaks, listens }
+    }
+
+    /// So many packets were heard, of as many as were said.
+    fn end(self, listener: SocketAddr, world: &World) -> u32 {
+        self.over.store(true, Ordering::Relaxed);
+        let said = self.speaks.join().unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        while self.heard.load(Ordering::Relaxed) < said && !self.listens.is_finished() {
+            assert!(Instant::now() < deadline, "{said} were said, {:?} heard", self.heard);
+            thread::yield_now();
+        }
+        world.peer(&format!("{}:0", listener.ip())).send_to(b"the end", listener).unwrap();
+        self.listens.join().expect("every packet came once and in order");
+        said
+    }
+}
+
+/// Both ends talk on while their media is described anew again and again, and the machine is busy.
+#[test]
+fn no_packet_overtakes_another_while_a_call_moves_into_the_kernel_and_back() {
+    const MOVES: u64 = 20;
+    if !cables::may_run() {
+        return;
+    }
+    for sockets in ["auto", "per-port"] {
+        let (world, data) = (World::addressed(), tempfile::TempDir::new().unwrap());
+        let mut stage = Stage::new(&world, data.path(), "tc", sockets);
+        stage.call("moving");
+        let over = Arc::new(AtomicBool::new(false));
+        let busy = [(); 3].map(|()| {
+            let over = Arc::clone(&over);
+            thread::spawn(move || while !over.load(Ordering::Relaxed) {})
+        });
+        let ends = [&stage.caller, &stage.called].map(|phone| phone.media.local_addr().unwrap());
+        let speeches = [(&stage.caller, &stage.called), (&stage.called, &stage.caller)];
+        let speeches = speeches.map(|(one, other)| Speech::begin(one, other));
+        for _ in 0..MOVES {
+            let (before, deadline) = (stage.figures().fast_path.relayed, Instant::now() + PATIENCE);
+            while stage.figures().fast_path.relayed < before + 2 {
+                assert!(Instant::now() < deadline, "the kernel relays: {:?}", stage.figures().fast_path);
+            }
+            stage.describe("sendrecv", "sendrecv");
+        }
+        let [one, other] = speeches;
+        let said = [one.end(ends[1], &world), other.end(ends[0], &world)];
+        over.store(true, Ordering::Relaxed);
+        busy.into_iter().for_each(|thread| thread.join().unwrap());
+        assert!(stage.counter("fastpath_joined") >= 2 * MOVES);
+        stage.say_goodbye();
+        let cdr = written(data.path(), "moving");
+        let media = [cdr.ingress_media, cdr.egress_media];
+        let told = media.map(|media| (media.packets, media.lost, media.reordered, media.duplicates));
+        assert_eq!(told, said.map(|said| (u64::from(said), 0, 0, 0)), "{media:?}");
+        assert!(
+            media.iter().all(|media| media.kernel_packets > 0 && media.kernel_packets < media.packets),
+            "{media:?}"
+        );
     }
 }
 

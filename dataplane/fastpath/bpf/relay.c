@@ -4,6 +4,10 @@
 // A packet is taken only if it comes to a joined port from the one peer that was latched there, is RTP version 2 and no RTCP, has
 // a payload type that was described, and a header that ends within it.
 // Everything else goes up unchanged, where the socket relay judges it. Nothing is ever dropped here.
+//
+// A flow that user space relayed until now begins behind what user space still has: packets go up, each noted, until the last one that went up is
+// the one that user space says it has passed on. So none overtakes another. Where that does not come to pass, user space lags and is to be
+// relieved: after BEHIND_MAX packets the flow begins all the same.
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/ip.h>
@@ -26,7 +30,7 @@ static long (*const redirect)(__u32 ifindex, __u64 flags) = (void *)BPF_FUNC_red
 // One direction of a call: what comes to one of our ports. Addresses of IPv4 fill the first word. The layout is src/flow.rs.
 struct flow {
     struct bpf_spin_lock lock;
-    __u32 joined;
+    __u32 joined; // 0: no; 1: user space may have packets of it; AT_ONCE: it has none
     __u32 local[4];  // the address that packets come to
     __u32 peer[4];   // who may send
     __u32 from[4];   // our address on the other side
@@ -59,7 +63,13 @@ struct heard {
     __u32 timestamp;
     __u32 jitter_q4; // RFC 3550 A.8, in sixteenths of timestamp units
     __u32 gap_max_us;
+    __u64 last_up; // the mark of the packet that went up last
+    __u32 behind;  // packets that went up since it was joined, or since its way was not known
+    __u32 begun;   // the kernel relays it
 };
+
+#define AT_ONCE 2
+#define BEHIND_MAX 256
 
 // Where a peer's packets leave: the interface and the addresses of its link.
 struct hop {
@@ -70,7 +80,7 @@ struct hop {
     __u16 pad;
 };
 
-enum count { RELAYED, NOT_JOINED, STRANGER, NOT_RTP, NO_HOP, COUNTS };
+enum count { RELAYED, NOT_JOINED, STRANGER, NOT_RTP, NO_HOP, BEHIND, COUNTS };
 
 struct {
     map_type(BPF_MAP_TYPE_ARRAY);
@@ -85,6 +95,14 @@ struct {
     struct heard *value;
     int (*max_entries)[1];
 } heards SEC(".maps");
+
+// The mark of the packet of each flow that user space passed on last.
+struct {
+    map_type(BPF_MAP_TYPE_ARRAY);
+    __u32 *key;
+    __u64 *value;
+    int (*max_entries)[1];
+} marks SEC(".maps");
 
 // A hop has two entries in `hops`; this names the one that holds, so that a change is one word.
 struct {
@@ -211,6 +229,24 @@ static inline_always int whole(const struct rtp *rtp, void *end, __u32 bytes) {
     return header <= bytes;
 }
 
+// What tells a packet from those before and after it; src/flow.rs makes the same.
+static inline_always __u64 mark(const struct rtp *rtp) {
+    return ((__u64)be16(rtp->sequence) << 48 | be32(rtp->timestamp)) ^ (__u64)be32(rtp->ssrc) << 16;
+}
+
+// Whether the kernel relays this packet, under the flow's lock: from the first one on that comes when user space has passed on all before it.
+static inline_always int begins(struct heard *heard, __u32 joined, __u64 this, __u64 passed) {
+    if (heard->begun)
+        return 1;
+    if (joined == AT_ONCE || heard->behind >= BEHIND_MAX || (heard->behind && heard->last_up == passed)) {
+        heard->begun = 1;
+        return 1;
+    }
+    heard->behind += 1;
+    heard->last_up = this;
+    return 0;
+}
+
 // Whether the packet is to be relayed; then `found` says how.
 static inline_always int find(void *data, void *end, struct found *found) {
     struct ethhdr *eth = data;
@@ -280,34 +316,45 @@ static inline_always int find(void *data, void *end, struct found *found) {
     __u32 *turn = map_lookup(&turns, &hop);
     __u32 slot = hop * 2 + (turn ? *turn & 1 : 0);
     struct hop *way = map_lookup(&hops, &slot);
-    if (!way || !way->ifindex) {
-        count(NO_HOP);
+    if (!way)
         return 0;
-    }
     found->hop = *way;
     struct rtp header = *rtp;
     __u16 source_port = udp->source;
+    __u64 passed = 0;
+    if (!heard->begun) {
+        __u64 *told = map_lookup(&marks, &key);
+        passed = told ? *told : 0;
+    }
     __u64 now = clock_ns();
-    int taken = 0;
+    enum count what = STRANGER;
     lock(&flow->lock);
     if (flow->joined && flow->hop == hop && flow->ipv6 == found->ipv6 && flow->peer_port == source_port && same(flow->peer, source, found->ipv6) &&
         same(flow->local, local, found->ipv6)) {
-        taken = 1;
-        __builtin_memcpy(found->from, flow->from, 16);
-        __builtin_memcpy(found->to, flow->to, 16);
-        found->from_port = flow->from_port;
-        found->to_port = flow->to_port;
-        found->class = flow->class;
-        found->addresses = flow->addresses;
-        found->ports = flow->ports;
-        hear(heard, &header, length - sizeof(*udp), now, flow->clock_rate);
+        if (!found->hop.ifindex) {
+            what = NO_HOP;
+            heard->begun = 0;
+            heard->behind = 1;
+            heard->last_up = mark(&header);
+        } else if (!begins(heard, flow->joined, mark(&header), passed)) {
+            what = BEHIND;
+        } else {
+            what = RELAYED;
+            __builtin_memcpy(found->from, flow->from, 16);
+            __builtin_memcpy(found->to, flow->to, 16);
+            found->from_port = flow->from_port;
+            found->to_port = flow->to_port;
+            found->class = flow->class;
+            found->addresses = flow->addresses;
+            found->ports = flow->ports;
+            hear(heard, &header, length - sizeof(*udp), now, flow->clock_rate);
+        }
     }
     unlock(&flow->lock);
-    if (!taken) {
-        count(STRANGER);
-        return 0;
-    }
-    return 1;
+    if (what == RELAYED)
+        return 1;
+    count(what);
+    return 0;
 }
 
 // Rewrites all but the UDP checksum and the link's header.

@@ -7,7 +7,11 @@ use crate::hops::HopId;
 /// Bytes of `struct flow`.
 pub const FLOW_BYTES: usize = 112;
 /// Bytes of `struct heard`.
-pub const HEARD_BYTES: usize = 72;
+pub const HEARD_BYTES: usize = 88;
+
+/// The two ways in which a flow is joined.
+const BEHIND: u32 = 1;
+const AT_ONCE: u32 = 2;
 
 /// One direction of a call's media: from a peer by our two ports to the other peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +32,14 @@ pub struct Flow {
     pub clock_rate: u32,
     /// The RTP payload types that are taken, a bit each.
     pub types: u128,
+    /// User space relayed it until now and may still have packets of it: the kernel lets packets up until the last one of them was
+    /// [passed on](crate::Flows::passed), or 256 of them came.
+    pub behind: bool,
+}
+
+/// What tells an RTP packet from those before and after it, by number, timestamp and source; `bpf/relay.c` makes the same.
+pub fn mark(sequence: u16, timestamp: u32, source: u32) -> u64 {
+    (u64::from(sequence) << 48 | u64::from(timestamp)) ^ u64::from(source) << 16
 }
 
 impl Flow {
@@ -39,7 +51,8 @@ impl Flow {
             return None;
         }
         let mut out = [0; FLOW_BYTES];
-        out[4..8].copy_from_slice(&1u32.to_ne_bytes());
+        let joined = if self.behind { BEHIND } else { AT_ONCE };
+        out[4..8].copy_from_slice(&joined.to_ne_bytes());
         for (place, address) in [8, 24, 40, 56].into_iter().zip(all) {
             out[place..place + 16].copy_from_slice(&address_bytes(address.ip()));
         }
@@ -148,6 +161,7 @@ mod tests {
             hop: HopId(0),
             clock_rate: 8_000,
             types: u128::MAX,
+            behind: false,
         };
         assert_eq!(flow.bytes(), None);
     }

@@ -13,7 +13,7 @@ mod links;
 mod program;
 mod steer;
 
-pub use flow::{Flow, Heard};
+pub use flow::{Flow, Heard, mark};
 pub use hops::{Hop, HopId, Hops};
 pub use links::{Links, has_address};
 pub use program::{Attached, Broken, Count, Counts, FastPath, Flows, Mode, Settings, Tier, Unavailable, now_ns};

@@ -105,6 +105,8 @@ pub enum Count {
     NotRtp = 3,
     /// The way out was not known.
     NoHop = 4,
+    /// Of a flow that user space still has packets of.
+    Behind = 5,
 }
 
 /// The loaded program. Dropping it takes it off the interfaces; packets then go up.
@@ -131,6 +133,7 @@ impl FastPath {
             .override_global("port_low", &settings.port_low, true)
             .map_max_entries("flows", pairs)
             .map_max_entries("heards", pairs)
+            .map_max_entries("marks", pairs)
             .load(OBJECT)
             .map_err(|error| Unavailable::Load(words(&error)))?;
         let mut path = FastPath { kernel, attached: Vec::new(), port_low: settings.port_low };
@@ -181,7 +184,8 @@ impl FastPath {
 
     /// A handle on the flows for one thread; two threads may not use the same ports.
     pub fn flows(&self) -> Result<Flows, Broken> {
-        Ok(Flows { flows: self.table("flows")?, heards: self.table("heards")?, port_low: self.port_low })
+        let (flows, heards, marks) = (self.table("flows")?, self.table("heards")?, self.table("marks")?);
+        Ok(Flows { flows, heards, marks, port_low: self.port_low })
     }
 
     /// The ways to peers. One thread keeps them.
@@ -243,6 +247,7 @@ pub(crate) fn words(error: &dyn std::error::Error) -> String {
 pub struct Flows {
     flows: Array<MapData, [u8; FLOW_BYTES]>,
     heards: Array<MapData, [u8; HEARD_BYTES]>,
+    marks: Array<MapData, u64>,
     port_low: u16,
 }
 
@@ -255,6 +260,12 @@ impl Flows {
         self.heards.set(place, [0; HEARD_BYTES], 0)?;
         self.flows.set(place, bytes, LOCKED)?;
         Ok(true)
+    }
+
+    /// User space has passed on the packet with this [mark](crate::mark) of a flow that it still had packets of: if none came up since, the kernel
+    /// begins with the next.
+    pub fn passed(&mut self, port: u16, mark: u64) -> Result<(), Broken> {
+        Ok(self.marks.set(self.place(port), mark, 0)?)
     }
 
     /// From now on packets to this RTP port go up again. What the kernel heard until now is complete.

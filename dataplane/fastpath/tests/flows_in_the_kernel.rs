@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-use fastpath::{Count, FastPath, Flow, Flows, Hops, Links, Mode};
+use fastpath::{Count, FastPath, Flow, Flows, Hops, Links, Mode, mark};
 use support::{PORT_LOW, World, marks, may_run, next, rtp};
 
 fn at(address: &str) -> SocketAddr {
@@ -18,12 +18,17 @@ fn at(address: &str) -> SocketAddr {
 const TYPES: u128 = 1 | 1 << 100;
 
 /// Joins one direction, by the way that the kernel knows now.
-fn join(handles: &mut Handles, [local, peer, from, to]: [&str; 4]) {
+fn join(handles: &mut Handles, ends: [&str; 4]) {
+    join_from(handles, ends, false);
+}
+
+/// The same, perhaps of one that user space may still have packets of.
+fn join_from(handles: &mut Handles, [local, peer, from, to]: [&str; 4], behind: bool) {
     let Handles { flows, hops, links } = handles;
     let (hop, _) = hops.find(at(from).ip(), at(to).ip()).expect("the table has room");
     hops.refresh(links).expect("netlink answers");
     let (local, peer, from, to) = (at(local), at(peer), at(from), at(to));
-    let flow = Flow { local, peer, from, to, class: 0xb8, hop, clock_rate: 8_000, types: TYPES };
+    let flow = Flow { local, peer, from, to, class: 0xb8, hop, clock_rate: 8_000, types: TYPES, behind };
     assert!(flows.join(&flow).expect("the kernel takes it"), "all of one family");
 }
 
@@ -222,6 +227,58 @@ fn joining_and_parting_lose_no_packet() {
     let up = slow.join().expect("the slow path ends");
     assert_eq!(up + fast, u64::from(PACKETS));
     assert!(up > 0 && fast > 0, "both ways were used: {up} and {fast}");
+}
+
+/// Packets that user space still has are not overtaken: the kernel waits until the last one that it let up was passed on, but not for ever.
+#[test]
+fn a_flow_begins_behind_what_user_space_still_has() {
+    if !may_run() {
+        return;
+    }
+    for mode in [Mode::Xdp, Mode::Tc] {
+        let world = World::addressed();
+        meet(&world, "198.51.100.1:9", "198.51.100.3:9");
+        let (path, _listening) = world.fast_path(mode);
+        let (mut handles, path) = handles(&world, path);
+        let ends = ["192.0.2.1:20000", "192.0.2.2:4000", "198.51.100.1:20002", "198.51.100.3:6000"];
+        let (ours, peer, hearing) = (world.ours(ends[0]), world.peer(ends[1]), world.peer(ends[3]));
+        let mut sequence = 0;
+        let mut goes = |up: bool, why: &str| {
+            sequence += 1;
+            peer.send_to(&rtp(sequence, 7), at(ends[0])).expect("sent");
+            let (by, from) = if up { (&ours, at(ends[1])) } else { (&hearing, at(ends[2])) };
+            assert_eq!(next(by), (rtp(sequence, 7), from), "{mode:?}: {why}");
+            sequence
+        };
+        let pass = |handles: &mut Handles, sequence: u16| {
+            handles.flows.passed(PORT_LOW, mark(sequence, 160 * u32::from(sequence), 7)).expect("told");
+        };
+        for round in 0..2 {
+            join_from(&mut handles, ends, true);
+            let first = goes(true, "there may be others before it");
+            goes(true, "the first was not passed on");
+            pass(&mut handles, first);
+            let third = goes(true, "the second was not passed on");
+            pass(&mut handles, third);
+            goes(false, "user space has nothing more");
+            goes(false, "it has begun");
+            assert_eq!(handles.flows.part(PORT_LOW).expect("parted").packets, 2, "{round}");
+        }
+        join_from(&mut handles, ends, true);
+        for _ in 0..256 {
+            goes(true, "nothing was passed on");
+        }
+        goes(false, "who lags so much needs us");
+        world.on_switch(&["neigh", "del", "198.51.100.3", "dev", "b0"]);
+        handles.hops.refresh(&handles.links).expect("netlink");
+        goes(true, "the way is lost");
+        meet(&world, "198.51.100.1:10", "198.51.100.3:10");
+        handles.hops.refresh(&handles.links).expect("netlink");
+        let last = goes(true, "the way is known, and a packet went the other one");
+        pass(&mut handles, last);
+        goes(false, "it was passed on");
+        assert_eq!(path.counts().expect("counts").get(Count::Behind).expect("a count"), 3 * 2 + 256 + 1);
+    }
 }
 
 /// A peer whose link address is not known, then is, then changes: nothing goes to the wrong place.

@@ -37,6 +37,11 @@ pub struct Carried {
     pub jitter_us: u32,
 }
 
+/// Of so many packets that come up in one stay the kernel hears that they were passed on; it waits for no more.
+const TOLD_FIRST: u32 = 256;
+/// Then of one in so many.
+const TOLD_OF: u32 = 64;
+
 /// One stay of a stream in the kernel: its counts, and the packets that came up to us meanwhile.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Below {
@@ -54,6 +59,11 @@ impl Below {
             Some(highest) if ahead(highest, sequence) <= 0 => Some(highest),
             Some(_) | None => Some(sequence),
         };
+    }
+
+    /// True if the kernel is to hear that the last packet that came up was passed on.
+    pub(crate) fn is_told_of(&self) -> bool {
+        self.strays <= TOLD_FIRST || self.strays.is_multiple_of(TOLD_OF)
     }
 
     /// What was lost since the packet before it, and the highest sequence number then; none without any packet of this source.

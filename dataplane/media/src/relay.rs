@@ -14,6 +14,7 @@ use units::Instant;
 use crate::crypt::Seal;
 use crate::digits::{Digit, EventPacket};
 use crate::format::{Format, Formats};
+use crate::kernel::Path;
 use crate::latch::Speaker;
 use crate::ports::Ports;
 use crate::quality::Quality;
@@ -462,8 +463,8 @@ impl Relay {
             }
         }
         let silent = stream.hushed || (stream.mute && matches!(packet, Packet::Rtp(_)));
-        let (joined, recorded, unsettled) =
-            (stream.joined, stream.stays.has(Stay::Record), stream.moved || stream.review);
+        let unsettled = stream.moved || stream.review || stream.path == Path::Kernel;
+        let (joined, recorded) = (stream.joined, stream.stays.has(Stay::Record));
         if packet == Packet::Rtcp {
             self.echo((now, came), usize::from(pair), bytes);
         }
@@ -477,7 +478,7 @@ impl Relay {
             self.record(pair, &header, bytes);
         }
         if self.kernel && unsettled {
-            self.follow(pair);
+            self.follow(pair, &packet);
         }
         Ok(Way { port: self.port_low + 2 * joined + u16::from(is_rtcp_port), to, said, seals })
     }

@@ -51,8 +51,17 @@ impl Call {
         self.relay.on_packet(at(1), pair.rtp_port, address(from), &packet)
     }
 
+    /// What the kernel is to do; that packets were passed on is another story.
     fn changes(&mut self) -> Vec<Change> {
-        std::iter::from_fn(|| self.relay.change()).collect()
+        let all = std::iter::from_fn(|| self.relay.change());
+        all.filter(|change| !matches!(change, Change::Passed { .. })).collect()
+    }
+
+    /// The numbers of the packets of which the kernel hears that they were passed on.
+    fn passed(&mut self) -> Vec<u16> {
+        let all = std::iter::from_fn(|| self.relay.change());
+        all.filter_map(|change| if let Change::Passed { sequence, .. } = change { Some(sequence) } else { None })
+            .collect()
     }
 
     fn both_parts(&self) -> [Change; 2] {
@@ -90,6 +99,24 @@ fn both_directions_are_joined_once_both_have_latched() {
     assert_eq!(call.changes(), [join(other, BOB, one, ALICE), join(one, ALICE, other, BOB)]);
     call.hear(call.one, ALICE, 2);
     assert_eq!(call.changes(), [], "once");
+}
+
+#[test]
+fn the_kernel_hears_of_each_packet_that_it_let_up_for_a_while() {
+    let mut call = Call::below();
+    for sequence in 101..901 {
+        call.hear(call.one, ALICE, sequence);
+    }
+    let passed = call.passed();
+    assert_eq!(passed[..256], (101..357).collect::<Vec<u16>>(), "each at first");
+    assert_eq!(passed[256..], (5..=12).map(|round| 100 + 64 * round).collect::<Vec<u16>>(), "then one of 64");
+    call.hear(call.one, "203.0.113.1:1", 901);
+    let report = [0x80, 201, 0, 1, 1, 2, 3, 4];
+    call.relay.on_packet(at(1), call.one.rtp_port, address(ALICE), &report);
+    assert_eq!(call.passed(), [], "neither a stranger's nor a report");
+    call.relay.lift(call.one.id);
+    call.hear(call.one, ALICE, 902);
+    assert_eq!(call.passed(), [], "nobody waits while it leaves");
 }
 
 #[test]

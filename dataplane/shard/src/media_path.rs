@@ -28,6 +28,7 @@ impl Shard {
             match change {
                 Change::Join { .. } => self.counters.fastpath_joined += 1,
                 Change::Part { .. } => self.counters.fastpath_parted += 1,
+                Change::Passed { .. } => {}
             }
             out.list.push(Effect::Media(change));
         }

@@ -26,11 +26,14 @@ pub struct Lane {
     /// Who of them is looked at next.
     next: usize,
     look_at: Instant,
+    /// Packets that the kernel let up and that leave with the next orders to it, by port and mark.
+    passing: Vec<(u16, u64)>,
 }
 
 impl Lane {
     pub(super) fn new(fast: Arc<Fast>, flows: Flows) -> Lane {
-        Lane { fast, flows, joined: Vec::new(), places: HashMap::new(), next: 0, look_at: Instant::default() }
+        let (joined, places, passing) = (Vec::new(), HashMap::new(), Vec::new());
+        Lane { fast, flows, joined, places, next: 0, look_at: Instant::default(), passing }
     }
 
     /// Tells the kernel; what it answers, if it does: its last counts of a stream that was parted, or none for one that it did not
@@ -38,6 +41,10 @@ impl Lane {
     pub fn change(&mut self, now: Instant, change: Change) -> Option<(u16, Option<Carried>)> {
         match change {
             Change::Part { port } => Some((port, Some(self.part(port)))),
+            Change::Passed { port, sequence, timestamp, source } => {
+                self.passing.push((port, fastpath::mark(sequence, timestamp, source)));
+                None
+            }
             Change::Join { port, peer, from_port, to, clock_hz, types } => {
                 if self.joined.is_empty() {
                     self.look_at = later(now, ROUND_US);
@@ -68,7 +75,7 @@ impl Lane {
         let Some(ours) = self.fast.media[usize::from(to.is_ipv6())] else { return Ok(false) };
         let Some(hop) = self.fast.way(ours, to.ip()) else { return Ok(false) };
         let (local, from) = ((ours, port).into(), (ours, from_port).into());
-        self.flows.join(&Flow { local, peer, from, to, class: MEDIA_TRAFFIC, hop, clock_rate, types })
+        self.flows.join(&Flow { local, peer, from, to, class: MEDIA_TRAFFIC, hop, clock_rate, types, behind: true })
     }
 
     fn part(&mut self, port: u16) -> Carried {
@@ -84,6 +91,20 @@ impl Lane {
             Err(error) => {
                 tracing::error!(%error, port, "the kernel does not let go of a stream");
                 Carried::default()
+            }
+        }
+    }
+
+    /// True if the kernel waits to hear that packets have left: [`Lane::tell`] is due as soon as they have.
+    pub fn tells(&self) -> bool {
+        !self.passing.is_empty()
+    }
+
+    /// All that was ordered to be sent has left: says so of the packets that the kernel waits for.
+    pub fn tell(&mut self) {
+        for (port, mark) in self.passing.drain(..) {
+            if let Err(error) = self.flows.passed(port, mark) {
+                tracing::error!(%error, port, "the kernel does not hear what was passed on");
             }
         }
     }

@@ -1,6 +1,9 @@
 //! Which streams the kernel relays in our place. Both directions of a call are joined there once both have latched, and parted as soon
 //! as one of them needs us; every packet that the kernel does not know comes to us as before.
 //!
+//! When a stream is joined, packets of it may still be on their way through us. So the kernel lets packets up until it hears that the last
+//! one of them was passed on ([`Change::Passed`]), and begins with the next: none overtakes another.
+//!
 //! ```text
 //!            both latched, a packet was passed on                 a latch, a reason, the end
 //!   Socket ───────────────────────────────────────► Kernel ─────────────────────────────────► Leaving
@@ -13,6 +16,7 @@ use core::net::SocketAddr;
 
 use crate::kernel::{Carried, Path};
 use crate::relay::{Relay, StreamId};
+use crate::rtp::Packet;
 use crate::stream::{Carries, Stream};
 
 /// What is to change in the kernel.
@@ -32,6 +36,17 @@ pub enum Change {
         clock_hz: u32,
         /// The payload types that may pass, a bit each.
         types: u128,
+    },
+    /// Know that we have passed on this packet, which came to `port` while the kernel has its stream. True once it has left.
+    Passed {
+        /// The RTP port.
+        port: u16,
+        /// Its number (RFC 3550 §5.1),
+        sequence: u16,
+        /// its timestamp
+        timestamp: u32,
+        /// and its source.
+        source: u32,
     },
     /// Let everything that comes to this port up again. Answered by [`Relay::on_parted`].
     Part {
@@ -137,15 +152,29 @@ impl Relay {
         }
     }
 
-    /// A packet that came to this pair is passed on: its peer may have moved, or be ready for the kernel.
-    pub(super) fn follow(&mut self, pair: u16) {
+    /// A packet that came to this pair is passed on: its peer may have moved, or be ready for the kernel, or the kernel waits for it.
+    pub(super) fn follow(&mut self, pair: u16, packet: &Packet) {
         let Some(stream) = &mut self.streams[usize::from(pair)] else { return };
         if core::mem::take(&mut stream.moved) {
             self.touch(pair);
         }
+        self.tell(pair, packet);
         let here = self.streams[usize::from(pair)].as_ref();
         if here.is_some_and(|stream| stream.review && stream.path == Path::Socket) {
             self.review(pair);
+        }
+    }
+
+    /// Says that a packet was passed on that the kernel let up. Where it lets up all for long, the way to the peer is not known: then only
+    /// now and then.
+    fn tell(&mut self, pair: u16, packet: &Packet) {
+        let stream = self.streams[usize::from(pair)].as_ref();
+        let below = stream.filter(|stream| stream.path == Path::Kernel).map(|stream| &stream.below);
+        let (Some(below), Packet::Rtp(header)) = (below, packet) else { return };
+        if below.is_told_of() {
+            let (port, sequence) = (self.port_low + 2 * pair, header.sequence);
+            let (timestamp, source) = (header.timestamp, header.source);
+            self.changes.push_back(Change::Passed { port, sequence, timestamp, source });
         }
     }
 

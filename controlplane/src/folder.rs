@@ -112,6 +112,16 @@ impl Folder {
         self.path.join("run/search")
     }
 
+    /// The file that the data plane holds while it works here, with its process.
+    pub fn data_lock(&self) -> PathBuf {
+        self.path.join(DATA_LOCK)
+    }
+
+    /// The same of the control plane.
+    pub fn control_lock(&self) -> PathBuf {
+        self.path.join(CONTROL_LOCK)
+    }
+
     /// Makes the caller the folder's control plane as long as the value lives; an error while another program is it.
     pub fn own(&self) -> io::Result<fs::File> {
         let mut file =

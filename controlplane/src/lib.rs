@@ -51,6 +51,7 @@ pub mod folder;
 pub mod inbox;
 pub mod jobs;
 pub mod link;
+pub mod machine;
 pub mod notify;
 pub mod posts;
 pub mod publish;

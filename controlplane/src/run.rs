@@ -21,6 +21,7 @@ use crate::folder::{Folder, write_secret};
 use crate::inbox;
 use crate::jobs::{self, Workers};
 use crate::link::Link;
+use crate::machine;
 use crate::notify::{self, Relay};
 use crate::posts::Posts;
 use crate::publish::Publisher;
@@ -137,7 +138,8 @@ pub async fn run_with(settings: Settings, later: &[LaterStep]) -> Result<()> {
     alarming::start(store.clone(), link.clone(), node, collector.progress());
     let files = files::start(&folder, &settings.files)?;
     let search = search::start(&folder, &settings.search, &store)?;
-    let cluster = Cluster::start(&settings.together, node, &link).context("the cluster cannot be watched")?;
+    let machine = machine::start(&folder);
+    let cluster = Cluster::start(&settings.together, node, &link, &machine).context("the cluster cannot be watched")?;
     let reports = Reports::new(store.clone(), settings.replica.clone());
     let services = web::Services {
         store: store.clone(),
@@ -150,6 +152,7 @@ pub async fn run_with(settings: Settings, later: &[LaterStep]) -> Result<()> {
         one_time_tokens: tokens,
         node,
         reports,
+        machine,
         cluster: cluster.map(|cluster| cluster as Arc<dyn web::Cluster>),
         proxies,
         version: env!("CARGO_PKG_VERSION").into(),

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use cluster::{Member, Sight};
+use cluster::{MachineStatus, Member, Sight};
 use live::{CONTROLS, ControlStatus, DRAINS, Etcd, EtcdArguments, LiveError, Presence, ShardStatus, order};
 use panel::wire::{Answer, Ask};
 use tokio::sync::watch;
@@ -96,7 +96,12 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     /// Begins to look and to tell, for as long as the program runs; `None` if neither a member of etcd nor a keeper is named.
-    pub(crate) fn start(settings: &ClusterOptions, node: NodeId, link: &Link) -> Result<Option<Arc<Cluster>>> {
+    pub(crate) fn start(
+        settings: &ClusterOptions,
+        node: NodeId,
+        link: &Link,
+        machine: &watch::Receiver<MachineStatus>,
+    ) -> Result<Option<Arc<Cluster>>> {
         let (etcd, keeper) = (settings.etcd.open(PATIENCE)?, settings.keeper.clone().map(Keeper::new));
         if etcd.is_none() && keeper.is_none() {
             return Ok(None);
@@ -119,7 +124,7 @@ impl Cluster {
         if presence.is_some() {
             tokio::spawn(heed(drains, link.clone()));
         }
-        tokio::spawn(tell(presence, cluster.clone(), link.clone()));
+        tokio::spawn(tell(presence, cluster.clone(), link.clone(), machine.clone()));
         Ok(Some(cluster))
     }
 
@@ -271,14 +276,20 @@ fn is_here(url: &str) -> bool {
     address.is_some_and(|address| UdpSocket::bind((address, 0)).is_ok())
 }
 
-/// Keeps once a second what the data plane says, and tells it the others.
-async fn tell(presence: Option<Presence<ControlStatus>>, cluster: Arc<Cluster>, link: Link) {
+/// Keeps once a second what the data plane and the kernel say, and tells it the others.
+async fn tell(
+    presence: Option<Presence<ControlStatus>>,
+    cluster: Arc<Cluster>,
+    link: Link,
+    machine: watch::Receiver<MachineStatus>,
+) {
     loop {
         let figures = match link.ask(Ask::Figures).await {
             Ok(Answer::Figures(figures)) => Some(figures),
             _ => None,
         };
         let mut own = cluster.own.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        own.machine.clone_from(&machine.borrow());
         own.data_plane_up = figures.is_some();
         if let Some(figures) = figures {
             own.draining = figures.draining;

@@ -27,6 +27,7 @@ pub mod broken;
 mod foresight;
 mod groups;
 mod keeper;
+mod machine;
 mod pair;
 mod reign;
 mod remote;
@@ -41,6 +42,7 @@ pub use book::{Ask, Book, Refused, Write};
 pub use foresight::{Consequence, NotNow, Weight, if_lost, may_promote};
 pub use groups::{Group, Misplaced, groups, misplaced};
 pub use keeper::{Keeper, Outcome, Role, Settings, Turn};
+pub use machine::{DiskStatus, MachineStatus, ProgramStatus, ShardLoad};
 pub use pair::{
     Beat, Kept, Page, Pair, PairReport, PairSettings, PairTurn, PanelAnswer, PanelAsk, PathReport, Standing, Stands,
 };

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use units::NodeId;
 
+use crate::machine::MachineStatus;
 use crate::pair::PairReport;
 use crate::words::{
     ADDRESS, AddressStatus, CONTROLS, ControlStatus, DATABASE, DOUBLES, DRAINS, KEEPERS, KeeperStatus, NODES, ORDER,
@@ -63,6 +64,8 @@ pub struct NodeSight {
     pub version: String,
     /// That of its control plane.
     pub control_version: String,
+    /// How its machine does.
+    pub machine: MachineStatus,
 }
 
 /// A member of the arbiter, as the one who looks found it.
@@ -140,8 +143,18 @@ impl Sight {
 
     /// Adds what a control plane says to what its data plane says itself, which is fresher.
     fn add(&mut self, control: ControlStatus) {
-        let ControlStatus { node: number, version, group, roles, arbiter, data_plane_up, draining, calls, shards } =
-            control;
+        let ControlStatus {
+            node: number,
+            version,
+            group,
+            roles,
+            arbiter,
+            data_plane_up,
+            draining,
+            calls,
+            shards,
+            machine,
+        } = control;
         let known = self.nodes.iter().position(|node| node.number == number);
         let place = known.unwrap_or_else(|| {
             let core = if data_plane_up { vec!["core".to_owned()] } else { Vec::new() };
@@ -153,6 +166,7 @@ impl Sight {
         node.roles.extend(if roles.is_empty() { all() } else { roles });
         node.leaving |= draining;
         (node.group, node.arbiter, node.shards, node.control_version) = (group, arbiter, shards, version);
+        node.machine = machine;
     }
 
     /// Adds addresses that somebody else than a keeper moves: whoever has one up is its holder.

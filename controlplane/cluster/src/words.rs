@@ -5,6 +5,8 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use crate::machine::MachineStatus;
+
 /// The number of the form in which everything below `/tandem/` is written, as text. Whoever knows another one neither reads nor writes there:
 /// fields may be added under the same number, but none may change its meaning.
 pub const FORMAT: &str = "/tandem/format";
@@ -136,6 +138,8 @@ pub struct ControlStatus {
     pub calls: u32,
     /// Its shards.
     pub shards: Vec<ShardStatus>,
+    /// How its machine does.
+    pub machine: MachineStatus,
 }
 
 /// A shard of a node.

@@ -25,11 +25,7 @@ impl Noun {
                 jobs::Verb::List(_) | jobs::Verb::Show(_) => None,
             },
             Noun::Keys(verb) => keys(verb),
-            Noun::Node(verb) => match verb {
-                node::Verb::Drain { place, .. }
-                | node::Verb::WriteOff { place, .. }
-                | node::Verb::Admit { place, .. } => Some(place),
-            },
+            Noun::Node(verb) => node(verb),
             Noun::Recordings(verb) => match verb {
                 recordings::Verb::Rm { place, .. } => Some(place),
                 recordings::Verb::Ls { .. } | recordings::Verb::Get { .. } => None,
@@ -169,5 +165,14 @@ mod tests {
             let mut cli = Cli::parse_from(std::iter::once("tandem").chain(words.split(' ')));
             assert_eq!(cli.noun.changes().is_some(), wanted, "{words}");
         }
+    }
+}
+
+fn node(verb: &mut node::Verb) -> Option<&mut Place> {
+    match verb {
+        node::Verb::Drain { place, .. } | node::Verb::WriteOff { place, .. } | node::Verb::Admit { place, .. } => {
+            Some(place)
+        }
+        node::Verb::Status { .. } => None,
     }
 }

@@ -9,9 +9,11 @@ use clap::Subcommand;
 use panel::wire::{Answer, Ask};
 use serde_json::json;
 use units::NodeId;
+use web::api::machine::Machine;
 
-use super::{Form, Misused, Output, Place, table};
+use super::{EXIT_DIFFERENT, Form, ListForm, Misused, Output, Place, table};
 use crate::link::ask_once;
+use crate::machine;
 
 /// Between two looks at what is left.
 const LOOK: Duration = Duration::from_millis(500);
@@ -20,6 +22,14 @@ const EMPTY: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// How this machine does, over a second: load, cores and shards, memory, disks, clock, and how long it and the programs run. Exit code 3:
+    /// no data plane runs. All nodes of a cluster: `tandem cluster status`.
+    Status {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        form: ListForm,
+    },
     /// Lets the node on this machine finish its calls and take no more. Another node of a cluster: `tandem cluster drain N`.
     Drain {
         /// Lets it take calls again.
@@ -60,6 +70,7 @@ pub enum Verb {
 
 pub async fn run(verb: Verb) -> Result<ExitCode> {
     let (node, fenced, note, place, form) = match verb {
+        Verb::Status { place, form } => return status(&place, form).await,
         Verb::Drain { off, wait, place } => return drain(!off, wait, &place).await,
         Verb::WriteOff { node, fenced, note, place, form } => (node, fenced, note, place, form),
         Verb::Admit { node, place } => {
@@ -84,6 +95,14 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
         Output::Table => table(&["account", "returned"], &cells.map(Vec::from).collect::<Vec<_>>()),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn status(place: &Place, form: ListForm) -> Result<ExitCode> {
+    let seen = machine::once(&place.folder()?).await;
+    let rows: Vec<_> = seen.told().into_iter().map(|(of, told)| vec![of, told]).collect();
+    form.show(&["of", "told"], &rows, || Machine::of(&seen))?;
+    let runs = seen.programs.iter().any(|program| program.name == "dataplane");
+    Ok(if runs { ExitCode::SUCCESS } else { ExitCode::from(EXIT_DIFFERENT) })
 }
 
 async fn drain(on: bool, wait: bool, place: &Place) -> Result<ExitCode> {

@@ -5,12 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use cluster::{Kept, PairReport, PanelAnswer, PanelAsk, Sight, Stands, if_lost};
+use cluster::{Kept, MachineStatus, PairReport, PanelAnswer, PanelAsk, Sight, Stands, if_lost};
 use live::{Etcd, EtcdArguments, order};
 use panel::wire::{Answer, Ask, Figures, Frame, ShardFigures};
 use store::Store;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixListener;
+use tokio::sync::watch;
 use units::{NodeId, WallTime};
 use web::{Cluster as _, Source, Unpromoted};
 
@@ -41,6 +42,12 @@ async fn answer(listener: UnixListener, draining: Arc<AtomicBool>) {
     }
 }
 
+/// The machine of a node, up for as many seconds as its number.
+fn machine(number: u16) -> watch::Receiver<MachineStatus> {
+    let machine = MachineStatus { at: 9, uptime_s: u64::from(number), ..MachineStatus::default() };
+    watch::channel(machine).1
+}
+
 /// One node: its view of the cluster, and whether its data plane drains.
 async fn node(number: u16, urls: &[String], folder: &Path) -> (Arc<Cluster>, Arc<AtomicBool>) {
     let place = |name: &str| folder.join(format!("{name}{number}"));
@@ -50,7 +57,7 @@ async fn node(number: u16, urls: &[String], folder: &Path) -> (Arc<Cluster>, Arc
     let link = Link::start(place("socket"), store);
     let etcd = EtcdArguments { etcd: urls.to_vec(), ..EtcdArguments::default() };
     let settings = ClusterOptions { etcd, group: format!("group{number}"), ..ClusterOptions::default() };
-    (Cluster::start(&settings, NodeId(number), &link).unwrap().unwrap(), draining)
+    (Cluster::start(&settings, NodeId(number), &link, &machine(number)).unwrap().unwrap(), draining)
 }
 
 /// A keeper's part in a swap: it takes the order and writes who is primary.
@@ -72,8 +79,8 @@ async fn nodes_see_each_other_drain_each_other_and_swap() {
     let other = || first.seen().sight.node(NodeId(2)).filter(|node| node.calls == 2).cloned();
     let other = until("node 2 is there with its calls", other);
     assert_eq!(
-        (other.group.as_str(), other.roles.join(",").as_str(), other.shards[0].revision),
-        ("group2", "core,web,worker", 7)
+        (other.group.as_str(), other.roles.join(",").as_str(), other.shards[0].revision, other.machine.uptime_s),
+        ("group2", "core,web,worker", 7, 2)
     );
     let members = until("etcd's only member leads", || Some(first.seen().sight.members).filter(|all| all[0].leads));
     assert!(members[0].reached && members[0].node.is_some());
@@ -124,7 +131,7 @@ async fn without_etcd_a_node_shows_what_its_keeper_knows_and_orders_swaps_there(
     let keeper = tokio::spawn(keep_pair(UnixListener::bind(place("keeper")).unwrap(), held.clone()));
     let link = Link::start(place("socket"), store);
     let settings = ClusterOptions { keeper: Some(place("keeper")), ..ClusterOptions::default() };
-    let cluster = Cluster::start(&settings, NodeId(1), &link).unwrap().unwrap();
+    let cluster = Cluster::start(&settings, NodeId(1), &link, &machine(1)).unwrap().unwrap();
     let seen = until("the keeper and this node's data plane are seen", || {
         Some(cluster.seen()).filter(|seen| seen.reached && seen.sight.nodes.iter().any(|node| node.calls == 2))
     });

@@ -27,6 +27,7 @@ mod kept;
 pub mod keys;
 pub mod latency;
 pub mod limits;
+pub mod machine;
 pub mod nodes;
 pub mod notices;
 pub mod ops;

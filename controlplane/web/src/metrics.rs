@@ -1,5 +1,7 @@
 //! Metrics in Prometheus's text format: prefix `tandem_`, base units, bounded labels.
 
+mod machine;
+
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -44,6 +46,7 @@ pub(crate) fn text(app: &Inner) -> String {
     if let Some(state) = app.search.state() {
         search(&mut out, &state);
     }
+    machine::machine(&mut out, &app.machine.borrow());
     if let Some(heard) = heard {
         node(&mut out, &heard);
         shards(&mut out, &heard);

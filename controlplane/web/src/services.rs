@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use cluster::Sight;
+use cluster::{MachineStatus, Sight};
 use panel::wire::{Answer, Ask};
 use store::{Reports, Store, StoreError};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use units::{NodeId, WallTime};
 
 use crate::api::apply::{ApplyAsk, ApplyReport};
@@ -182,6 +182,8 @@ pub struct Services {
     pub node: NodeId,
     /// Where searches and reports are read.
     pub reports: Reports,
+    /// How this machine does.
+    pub machine: watch::Receiver<MachineStatus>,
     /// The cluster that it is in, if it is in one.
     pub cluster: Option<Arc<dyn Cluster>>,
     /// Proxies before the server.
@@ -199,6 +201,7 @@ pub(crate) struct Inner {
     pub(crate) apply: Arc<dyn Apply>,
     pub(crate) tokens: Arc<OneTimeTokens>,
     pub(crate) node: NodeId,
+    pub(crate) machine: watch::Receiver<MachineStatus>,
     pub(crate) cluster: Option<Arc<dyn Cluster>>,
     pub(crate) version: String,
     pub(crate) passwords: Passwords,
@@ -241,6 +244,7 @@ impl Inner {
             apply: services.apply,
             tokens: services.one_time_tokens,
             node: services.node,
+            machine: services.machine,
             cluster: services.cluster,
             version: services.version,
         }

@@ -99,7 +99,9 @@ fn nodes(report: &Report) -> Vec<String> {
         let version = node.map(|node| &node.version).or(control.map(|control| &control.version));
         let Some(version) = version else { return format!("node {number:<5}  is not there{drained}") };
         let calls = node.map_or_else(String::new, |node| format!("  {} calls", node.calls));
-        format!("node {number:<5}  {}{calls}{drained}{}", roles.join(","), of_version(version))
+        let machine = control.map_or_else(String::new, |control| control.machine.line());
+        let machine = if machine.is_empty() { machine } else { format!("\n            {machine}") };
+        format!("node {number:<5}  {}{calls}{drained}{}{machine}", roles.join(","), of_version(version))
     };
     all.iter().map(line).collect()
 }
@@ -194,6 +196,8 @@ fn address(node: u16, place: &AddressStatus) -> String {
 
 #[cfg(test)]
 mod tests {
+    use cluster::MachineStatus;
+
     use super::*;
 
     #[test]
@@ -206,17 +210,25 @@ mod tests {
             version: "2".to_owned(),
             ..ControlStatus::default()
         };
+        let machine = MachineStatus {
+            at: 1,
+            uptime_s: 7_200,
+            cores: 4,
+            load_x100: [150, 0, 0],
+            clock_off_us: Some(12),
+            ..MachineStatus::default()
+        };
         let report = Report {
             database: Held::default(),
             addresses: vec![],
             keepers: vec![],
             nodes: vec![core],
-            controls: vec![control(1, &["worker"]), control(3, &["web"])],
+            controls: vec![control(1, &["worker"]), ControlStatus { machine, ..control(3, &["web"]) }],
             drained: vec![1, 9],
         };
         let told = [
             "node 1      core,worker  7 calls, drained, version 2",
-            "node 3      web, version 2",
+            "node 3      web, version 2\n            up 2 h, load 1.50 on 4 cores, 0 B free, clock 0.012 ms ahead",
             "node 9      is not there, drained",
         ];
         assert_eq!(nodes(&report), told);

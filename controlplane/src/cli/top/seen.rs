@@ -1,8 +1,6 @@
 //! What is known of a node at one moment: asked of the data plane, of the database, and of the kernel.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fs;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use panel::wire::{Answer, Ask, CallRow, Figures};
@@ -18,6 +16,7 @@ use crate::alarms::{self, Alarm, Level};
 use crate::cli::{Place, moment};
 use crate::folder::Folder;
 use crate::link::ask_once;
+use crate::machine::counted;
 
 /// Running calls that are counted by carrier and trunk at most.
 const CALLS_MAX: u32 = 20_000;
@@ -169,7 +168,7 @@ impl Looker {
             tokio::join!(ask_once(&socket, Ask::Figures), ask_once(&socket, Ask::Calls { limit: CALLS_MAX }));
         let (up, why) = match figures {
             Ok(Answer::Figures(figures)) => {
-                let threads = threads(self.folder.path());
+                let threads = counted(&self.folder);
                 // What ran before another start is not compared with this one.
                 self.looks.retain(|look| look.figures.boot == figures.boot);
                 self.looks.push_back(Look { at: Instant::now(), figures: *figures, threads });
@@ -296,20 +295,6 @@ fn percentile(buckets: &[(u64, u64)], count: u64, share: f64) -> u64 {
         passed >= wanted && passed > 0
     });
     found.map_or(0, |(upper, _)| *upper)
-}
-
-/// What the kernel counted for the threads of the data plane that works in a folder: nanoseconds on a core, and waiting for one.
-fn threads(folder: &Path) -> BTreeMap<u16, [u64; 2]> {
-    let Ok(process) = fs::read_to_string(folder.join("run/dataplane.lock")) else { return BTreeMap::new() };
-    let tasks = fs::read_dir(format!("/proc/{}/task", process.trim())).into_iter().flatten().flatten();
-    let row = |task: fs::DirEntry| {
-        let name = fs::read_to_string(task.path().join("comm")).ok()?;
-        let shard = name.trim().strip_prefix("shard-")?.parse().ok()?;
-        let counted = fs::read_to_string(task.path().join("schedstat")).ok()?;
-        let mut counted = counted.split_whitespace().map(str::parse);
-        Some((shard, [counted.next()?.ok()?, counted.next()?.ok()?]))
-    };
-    tasks.filter_map(row).collect()
 }
 
 fn carriers(calls: &[CallRow], sums: Option<&[Vec<OverviewRow>; 2]>, codes: &Codes) -> Vec<Part> {

@@ -9,13 +9,20 @@ const list = (rows: unknown[], next_cursor: string | null = null): Answer => [20
 const me = { name: 'admin', user: 'usr_1', role: 'admin', scopes: ['admin'], csrf_token: 'mock', has_password: false, has_second_factor: false, must_have_second_factor: false, expires_at: null, version: '0.1.0' };
 const carrierSums = (of: (typeof data.carriers)[number], index: number) => ({ carrier: { id: of.id, code: of.code }, running: 240 - index * 60, sums: data.sums(8_000 - index * 2_100, ['241.05', '210.94', '30.11']) });
 
+function machine(id: number): object {
+  const shards = [0, 1].map((shard) => ({ shard, cpu_percent: shard === 0 ? 31.4 : 78.2, wait_percent: 0.4 }));
+  const disks = [{ holds: 'data', bytes: 500_000_000_000, free_bytes: 410_000_000_000, used_percent: 18 }, { holds: 'journal', bytes: 100_000_000_000, free_bytes: 8_000_000_000, used_percent: 92 }];
+  const programs = [{ name: 'dataplane', uptime_s: 8_040, memory_bytes: 310_000_000 }, { name: 'controlplane', uptime_s: 8_044, memory_bytes: 92_000_000 }];
+  return { read_at: data.moment(Date.now()), uptime_s: 1_900_000, cores: 8, load: [1.42, 1.1, 0.96], cpu_percent: 17.8, stolen_percent: id === 1 ? 0 : 3.1, memory_bytes: 33_000_000_000, memory_free_bytes: 21_000_000_000, disks, programs, shards, clock_off_ms: id === 1 ? -0.012 : null };
+}
+
 function overview(): Answer {
   const now = Date.now();
   const series = Array.from({ length: 600 }, (_, second) => {
     const { at, calls, answered, cps, sums } = data.figures(now - (600 - second) * 1000);
     return { at, calls, answered, cps, asr_percent: sums?.asr_percent };
   });
-  return [200, { figures: data.figures(now), series, originators: data.carriers.slice(0, 3).map(carrierSums), terminators: data.carriers.slice(3, 6).map(carrierSums) }];
+  return [200, { figures: data.figures(now), machines: [1, 2].map((node) => ({ node, machine: machine(node) })), series, originators: data.carriers.slice(0, 3).map(carrierSums), terminators: data.carriers.slice(3, 6).map(carrierSums) }];
 }
 
 function story(id: string): Answer {
@@ -31,7 +38,7 @@ function story(id: string): Answer {
 function node(): unknown {
   const shard = (n: number) => ({ shard: n, calls: 306, answered: 210, ports_used: 1_224, ports_max: 10_000, revision: 1881 });
   const counters = ['invites', 'answered', 'refused', 'attempts', 'retransmissions', 'datagrams_in', 'datagrams_out', 'rtp_relayed', 'journal_records', 'parse_errors'].map((name, index) => ({ name, value: (index + 1) ** 5 * 31, meaning: `What ${name} counts.` }));
-  return { id: 1, version: '0.1.0', data_plane_up: true, last_seen_at: data.moment(Date.now()), boot: 3, uptime_s: 8_040, published_revision: 1881, revision: 1881, draining: false, barred: false, database_up: true, shards: [shard(0), shard(1)], journal: { records: 182_406, bytes: 88_104_221, disk_percent: 12, backlog_records: 3, backlog_bytes: 1_804, collected_at: data.moment(Date.now()) }, fast_path: { tier: 'xdp', why: '', interfaces: ['eth0 xdp'], relayed: 9_120_444 }, media_sockets: { shared: true, why: '', calls_max: 5_000, calls_max_by: 'media ports', used_percent: 14, alarm: false }, counters };
+  return { id: 1, version: '0.1.0', data_plane_up: true, last_seen_at: data.moment(Date.now()), boot: 3, uptime_s: 8_040, published_revision: 1881, revision: 1881, draining: false, barred: false, database_up: true, shards: [shard(0), shard(1)], journal: { records: 182_406, bytes: 88_104_221, disk_percent: 12, backlog_records: 3, backlog_bytes: 1_804, collected_at: data.moment(Date.now()) }, fast_path: { tier: 'xdp', why: '', interfaces: ['eth0 xdp'], relayed: 9_120_444 }, media_sockets: { shared: true, why: '', calls_max: 5_000, calls_max_by: 'media ports', used_percent: 14, alarm: false }, machine: machine(1), counters };
 }
 
 const review = { unreadable: null, columns: [{ column: 1, name: 'Dest', means: 'destination' }, { column: 2, name: 'Code', means: 'prefix' }, { column: 3, name: 'Rate', means: 'rate' }, { column: 4, name: 'Remarks', means: null }], rows: 214_880, rates_after: 218_257, new: 312, increased: 1_904, decreased: 3_377, unchanged: 208_790, closed: 497, blocked: 21, problems: [{ row: 8_812, column: 2, message: 'a spreadsheet made "4.42E+10" out of a code or a list; the last digits are lost', repair: '44200000000' }], problem_count: 1, warnings: [], warning_count: 0, disagreements: 12, notice_violations: 2, minutes: 121_314, cost_before: '80101.22', cost_after: '81943.40', minutes_lost: 88, broken: [{ prefix: '4477', destination: 'UK mobile', deck: { id: 'dck_1', code: 'acme-sell' }, sell_per_minute: '0.0050', buy_per_minute: '0.0052' }], broken_count: 37, guards: ['2 prices rise by more than 20 %'] };
@@ -51,7 +58,7 @@ function cluster(): object {
   const shards = [{ shard: 0, revision: 1881, calls: 156 }, { shard: 1, revision: 1881, calls: 156 }];
   const outage = { severity: 'outage', text: 'no database becomes primary: edits are refused and records wait in journals until node 1 is back' };
   const lost = [{ severity: 'loss', text: 'calls on it are lost: 312' }, { severity: 'loss', text: '1 of 2 cores remain' }, { severity: 'harmless', text: '2 of 3 members of the arbiter remain, enough' }];
-  const node = (id: number, drained: boolean) => ({ id, there: true, roles: ['core', 'web', 'sql', 'state'], group: id === 1 ? 'east' : 'west', calls: drained ? 0 : 312, leaving: drained, drained, empty_since: drained ? since : null, shards, if_lost: id === 1 ? [outage, ...lost] : lost });
+  const node = (id: number, drained: boolean) => ({ id, there: true, roles: ['core', 'web', 'sql', 'state'], group: id === 1 ? 'east' : 'west', calls: drained ? 0 : 312, leaving: drained, drained, empty_since: drained ? since : null, shards, machine: machine(id), if_lost: id === 1 ? [outage, ...lost] : lost });
   const member = (at: number) => ({ url: `http://10.0.0.${at}:2379`, reached: at !== 3, leads: at === 1, node: at < 3 ? at : null });
   const database = (id: number) => ({ node: id, role: id === 1 ? 'primary' : 'replica', since, process: 'running', writable: id === 1, commits: 182_406, behind_s: id === 1 ? null : 0, diverged: false, refused: id === 1 ? 'it is primary already' : null });
   const address = { name: 'database', ip: '10.0.0.100', driver: 'agent', holder: 1, held: true, epoch: 4, since, places: [{ node: 1, up: true, works: true, why: '' }, { node: 2, up: false, works: true, why: '' }] };

@@ -36,6 +36,17 @@ export const stories: Story[] = [
     },
   },
   {
+    name: 'the overview tells how each node\'s machine does, down to the shards\' cores',
+    async tell(node) {
+      await open(node, '/');
+      const row = node.page.locator('[data-machine]').first();
+      await row.waitFor();
+      await until('no shard has told its share of a core', async () => /0: \d+(\.\d+)? %/.test(await row.innerText()));
+      const told = await row.innerText();
+      for (const part of [/\d+\.\d\d \d+\.\d\d \d+\.\d\d/, /data, [\d.]+ [kMGT]?B free/, /journal, /, /dataplane \d+/, /controlplane \d+/]) claim(part.test(told), `${String(part)} is not in ${told}`);
+    },
+  },
+  {
     name: 'keys go to screens: g a, g d, and / searches',
     async tell(node) {
       await open(node, '/');

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::machine::Machine;
 use crate::auth::{May, rights};
 use crate::extract::Body;
 use crate::live::Heard;
@@ -177,6 +178,8 @@ pub struct ClusterNode {
     pub empty_since: Option<Time>,
     /// Its shards.
     pub shards: Vec<ClusterShard>,
+    /// How its machine does, by its control plane; absent where none tells.
+    pub machine: Option<Machine>,
     /// What would happen if it lost its power this moment, the worst first.
     pub if_lost: Vec<Foreseen>,
 }
@@ -337,6 +340,7 @@ impl ClusterView {
             leaving: figures.draining,
             shards: shards.collect(),
             control_version: app.version.clone(),
+            machine: app.machine.borrow().clone(),
             ..cluster::NodeSight::default()
         };
         let sight = Sight { nodes: vec![node], ..Sight::default() };
@@ -522,6 +526,7 @@ impl ClusterNode {
             drained: sight.is_drained(id),
             empty_since: seen.empty.iter().find(|(known, _)| *known == id).map(|(_, since)| Time(*since)),
             shards: node.shards.iter().map(shard).collect(),
+            machine: Machine::of(&node.machine),
             if_lost: if_lost(sight, id).iter().map(Foreseen::of).collect(),
         }
     }

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::machine::Machine;
 use crate::auth::{May, rights};
 use crate::extract::{Body, Key};
 use crate::live::Heard;
@@ -132,6 +133,8 @@ pub struct Node {
     pub fast_path: FastPath,
     /// How its sockets hear media.
     pub media_sockets: MediaSockets,
+    /// How its machine does; absent until it was looked at.
+    pub machine: Option<Machine>,
     /// What it counted.
     pub counters: Vec<Counter>,
 }
@@ -264,6 +267,7 @@ fn node(app: &App, database_up: bool, barred: bool) -> Node {
             used_percent: media_percent,
             alarm: media_percent >= MEDIA_ALARM_PERCENT,
         },
+        machine: Machine::here(app),
         counters,
     }
 }

@@ -17,6 +17,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::calls;
+use super::machine::NodeMachine;
 use crate::auth::{May, rights};
 use crate::live;
 use crate::names::Names;
@@ -124,6 +125,8 @@ pub struct Point {
 pub struct Overview {
     /// The figures of this second; the same as the event `overview` of `/api/v1/events`.
     pub figures: Figures,
+    /// How the nodes' machines do, by node: every node of the cluster whose control plane tells.
+    pub machines: Vec<NodeMachine>,
     /// The last ten minutes at most, oldest first, one point a second.
     pub series: Vec<Point>,
     /// By who sent: busiest first, at most 50.
@@ -161,6 +164,7 @@ async fn overview(_caller: May<rights::Read>, State(app): State<App>) -> Answere
         .map_or((&[][..], &[][..]), |summed| (summed.originators.as_slice(), summed.terminators.as_slice()));
     Ok(Json(Overview {
         figures: (*app.live.now()).clone(),
+        machines: NodeMachine::all(&app),
         series: app.live.series(),
         originators: carriers(originators, Side::Originator, &sending, &names),
         terminators: carriers(terminators, Side::Terminator, &taking, &names),

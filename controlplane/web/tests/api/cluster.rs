@@ -21,9 +21,13 @@ const KEYS: &[(&str, &str)] = &[
     ("/tandem/keeper/2", r#"{"node":2,"role":"replica","process":"running","position":98,"behind_s":0}"#),
     (
         "/tandem/control/1",
-        r#"{"node":1,"group":"east","data_plane_up":true,"calls":312,"shards":[{"shard":0,"revision":7,"calls":312}]}"#,
+        r#"{"node":1,"group":"east","data_plane_up":true,"calls":312,"shards":[{"shard":0,"revision":7,"calls":312}],
+            "machine":{"at":1,"uptime_s":77}}"#,
     ),
-    ("/tandem/control/2", r#"{"node":2,"group":"west","data_plane_up":true,"calls":0}"#),
+    (
+        "/tandem/control/2",
+        r#"{"node":2,"group":"west","data_plane_up":true,"calls":0,"machine":{"at":1700000000000000,"uptime_s":88}}"#,
+    ),
     ("/tandem/drain/2", "1"),
 ];
 
@@ -105,6 +109,12 @@ async fn who_holds_what_is_shown_with_what_would_happen() {
         (&json!(["core", "web", "worker", "sql"]), &json!(312), &json!(7))
     );
     assert_eq!((&second["drained"], &second["empty_since"]), (&json!(true), &json!("2023-11-14T22:14:10.000000Z")));
+    assert_eq!((&first["machine"]["uptime_s"], &second["machine"]["uptime_s"]), (&json!(77), &json!(88)));
+    let overview = admin.get("/api/v1/overview").await.expect(200);
+    assert_eq!(
+        (&overview["machines"][0]["node"], &overview["machines"][0]["machine"]),
+        (&json!(2), &second["machine"])
+    );
     assert_eq!(first["if_lost"][0]["severity"], "outage");
     let warnings = shown["warnings"].to_string();
     assert!(warnings.contains("group east has one node"), "{warnings}");

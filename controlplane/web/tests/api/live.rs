@@ -1,6 +1,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use cluster::{DiskStatus, MachineStatus, ProgramStatus, ShardLoad};
 use panel::wire::{
     Ask, BindingRow, CallRow, FastPathFigures, Figures, MediaRow, MediaSocketsFigures, Peers, RegistrationRow,
     ShardFigures, StrangerRow,
@@ -273,6 +274,58 @@ async fn the_overview_moves_with_the_data_plane_and_tells_when_it_is_away() {
     assert!(away["figures"]["age_ms"].as_u64().unwrap() >= 2_000);
     assert_eq!(admin.get("/readyz").await.status, 503);
     admin.get("/api/v1/calls").await.problem(503, "data_plane_away");
+}
+
+fn machine() -> MachineStatus {
+    MachineStatus {
+        at: 1_700_000_000_000_000,
+        uptime_s: 90_061,
+        cores: 2,
+        load_x100: [52, 100, 1_234],
+        cpu_permille: Some(255),
+        stolen_permille: Some(100),
+        memory_bytes: 8_192_000_000,
+        memory_free_bytes: 2_048_000_000,
+        disks: vec![DiskStatus { holds: "journal".into(), bytes: 1_000, free_bytes: 400, used_percent: 58 }],
+        programs: vec![ProgramStatus { name: "dataplane".into(), uptime_s: 61, memory_bytes: 2_097_152 }],
+        shards: vec![ShardLoad { shard: 1, cpu_permille: 755, wait_permille: 5 }],
+        clock_off_us: Some(-1_500),
+    }
+}
+
+#[tokio::test]
+async fn how_a_machine_does_is_on_the_overview_with_its_node_and_in_metrics() {
+    let node = Node::start().await;
+    let admin = node.log_in().await;
+    assert_eq!(admin.get("/api/v1/overview").await.expect(200)["machines"], json!([]), "nobody looked yet");
+    assert_eq!(admin.get("/api/v1/nodes").await.expect(200)["data"][0]["machine"], Value::Null);
+    let metrics = async || node.send("GET", "/metrics", &[], b"").await.text();
+    assert!(!metrics().await.contains("tandem_machine"));
+    node.machine.send_replace(machine());
+    let told = json!({ "read_at": "2023-11-14T22:13:20.000000Z", "uptime_s": 90_061, "cores": 2, "load": [0.52, 1.0, 12.34],
+        "cpu_percent": 25.5, "stolen_percent": 10.0, "memory_bytes": 8_192_000_000_u64, "memory_free_bytes": 2_048_000_000,
+        "disks": [{ "holds": "journal", "bytes": 1_000, "free_bytes": 400, "used_percent": 58 }],
+        "programs": [{ "name": "dataplane", "uptime_s": 61, "memory_bytes": 2_097_152 }],
+        "shards": [{ "shard": 1, "cpu_percent": 75.5, "wait_percent": 0.5 }], "clock_off_ms": -1.5 });
+    let machines = &admin.get("/api/v1/overview").await.expect(200)["machines"];
+    assert_eq!(machines, &json!([{ "node": 1, "machine": told }]));
+    assert_eq!(admin.get("/api/v1/nodes").await.expect(200)["data"][0]["machine"], told);
+    assert_eq!(admin.get("/api/v1/cluster").await.expect(200)["nodes"][0]["machine"], told);
+    let metrics = metrics().await;
+    for line in [
+        "tandem_machine_uptime_seconds 90061",
+        "tandem_machine_load{minutes=\"15\"} 12.34",
+        "tandem_machine_cpu_ratio 0.255",
+        "tandem_machine_stolen_ratio 0.1",
+        "tandem_machine_memory_free_bytes 2048000000",
+        "tandem_machine_disk_free_bytes{holds=\"journal\"} 400",
+        "tandem_program_uptime_seconds{program=\"dataplane\"} 61",
+        "tandem_shard_cpu_ratio{shard=\"1\"} 0.755",
+        "tandem_shard_wait_ratio{shard=\"1\"} 0.005",
+        "tandem_machine_clock_off_seconds -0.0015",
+    ] {
+        assert!(metrics.lines().any(|said| said == line), "{line} in\n{metrics}");
+    }
 }
 
 #[tokio::test]

@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use cluster::MachineStatus;
 use panel::wire::{Answer, Ask, CallRow, Figures, Peers, RoomRow};
 use serde_json::{Value, json};
 use store::{Reports, Store, StoreError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use units::WallTime;
 use web::api::apply::{ApplyAction, ApplyAsk, ApplyChange, ApplyReport};
 use web::{
@@ -89,6 +90,8 @@ pub struct Node {
     pub publish: Arc<Notify>,
     pub tokens: Arc<OneTimeTokens>,
     pub folder: tempfile::TempDir,
+    /// How the machine does.
+    pub machine: watch::Sender<MachineStatus>,
     server: tokio::task::JoinHandle<std::io::Result<()>>,
 }
 
@@ -154,6 +157,7 @@ impl Node {
         let address = listener.local_addr().unwrap();
         let (link, publish) = (Arc::new(Pretend::default()), Arc::new(Notify::new()));
         let tokens = Arc::new(OneTimeTokens::default());
+        let (machine, seen) = watch::channel(MachineStatus::default());
         let files_settings = files::Settings { to: vec!["/mnt/\"calls\"".parse().unwrap()], ..Default::default() };
         // Nobody listens on port 1 (tcpmux).
         let nowhere = search::Settings { url: "http://127.0.0.1:1".into(), ..Default::default() };
@@ -168,13 +172,14 @@ impl Node {
             one_time_tokens: Arc::clone(&tokens),
             node: units::NodeId(1),
             reports: Reports::new(store.clone(), None),
+            machine: seen,
             cluster,
             // Who says nothing of others is taken for itself.
             proxies: Proxies::read(&["127.0.0.1"]).unwrap(),
             version: "0.1.0-test".into(),
         };
         let server = tokio::spawn(web::serve(listener, services));
-        Node { address, store, link, publish, tokens, folder, server }
+        Node { address, store, link, publish, tokens, folder, machine, server }
     }
 
     /// One request, one connection.

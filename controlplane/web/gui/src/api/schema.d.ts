@@ -3164,6 +3164,7 @@ export interface components {
             if_lost: components["schemas"]["Foreseen"][];
             /** @description It goes down, is drained, or finds itself overloaded: new calls are not for it. */
             leaving: boolean;
+            machine?: null | components["schemas"]["Machine"];
             /** @description What it does. */
             roles: string[];
             /** @description Its shards. */
@@ -5401,6 +5402,7 @@ export interface components {
                 /** @description Its journal. */
                 journal: components["schemas"]["Journal"];
                 last_seen_at?: null | components["schemas"]["Time"];
+                machine?: null | components["schemas"]["Machine"];
                 /** @description How its sockets hear media. */
                 media_sockets: components["schemas"]["MediaSockets"];
                 /**
@@ -5826,6 +5828,107 @@ export interface components {
             /** @description The user's name. */
             user?: string | null;
         };
+        /** @description How a node's machine does, by its own control plane. */
+        Machine: {
+            /**
+             * Format: double
+             * @description How far its clock is off, in milliseconds, as chrony says; ahead of the right time if above 0, absent where nobody says.
+             */
+            clock_off_ms?: number | null;
+            /**
+             * Format: int64
+             * @description Cores that it has.
+             */
+            cores: number;
+            /**
+             * Format: double
+             * @description Share of all cores' time that was worked, in per cent; absent at the first look.
+             */
+            cpu_percent?: number | null;
+            /** @description File systems that calls depend on. */
+            disks: components["schemas"]["MachineDisk"][];
+            /** @description Threads that ran, or waited for a core or a disk: means over 1, 5 and 15 minutes. */
+            load: number[];
+            /**
+             * Format: int64
+             * @description Memory that it has.
+             */
+            memory_bytes: number;
+            /**
+             * Format: int64
+             * @description Memory that programs may still have.
+             */
+            memory_free_bytes: number;
+            /** @description The switch's programs that run on it: `dataplane`, `controlplane`. */
+            programs: components["schemas"]["MachineProgram"][];
+            /** @description When it was read, by its own clock. */
+            read_at: components["schemas"]["Time"];
+            /** @description What shards had of their cores. */
+            shards: components["schemas"]["MachineShard"][];
+            /**
+             * Format: double
+             * @description Share of all cores' time that the host of a virtual machine gave to others, in per cent.
+             */
+            stolen_percent?: number | null;
+            /**
+             * Format: int64
+             * @description Seconds since the machine's start.
+             */
+            uptime_s: number;
+        };
+        /** @description A file system. */
+        MachineDisk: {
+            /**
+             * Format: int64
+             * @description Its size.
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description What may still be written.
+             */
+            free_bytes: number;
+            /** @description What is on it: `data` (snapshots, recordings, captures, a database of the folder's own) or `journal`. */
+            holds: string;
+            /**
+             * Format: int64
+             * @description Share in use, per cent, as df tells it.
+             */
+            used_percent: number;
+        };
+        /** @description A program of the switch. */
+        MachineProgram: {
+            /**
+             * Format: int64
+             * @description Memory that it holds.
+             */
+            memory_bytes: number;
+            /** @description `dataplane` or `controlplane`. */
+            name: string;
+            /**
+             * Format: int64
+             * @description Seconds since its start.
+             */
+            uptime_s: number;
+        };
+        /** @description What a shard had of its core since the look before. */
+        MachineShard: {
+            /**
+             * Format: double
+             * @description Share of the time that it ran, per cent.
+             */
+            cpu_percent: number;
+            /**
+             * Format: int64
+             * @description Its number.
+             */
+            shard: number;
+            /**
+             * Format: double
+             * @description Share of the time that it had work and got no core, per cent.
+             */
+            wait_percent: number;
+        };
         /** @description Who is calling. */
         Me: {
             /** @description Send this as the header `x-csrf-token` with every POST, PATCH, PUT and DELETE; absent for a key. */
@@ -6089,6 +6192,7 @@ export interface components {
             /** @description Its journal. */
             journal: components["schemas"]["Journal"];
             last_seen_at?: null | components["schemas"]["Time"];
+            machine?: null | components["schemas"]["Machine"];
             /** @description How its sockets hear media. */
             media_sockets: components["schemas"]["MediaSockets"];
             /**
@@ -6110,6 +6214,16 @@ export interface components {
             uptime_s: number;
             /** @description The program's version. */
             version: string;
+        };
+        /** @description A node's machine. */
+        NodeMachine: {
+            /** @description How its machine does. */
+            machine: components["schemas"]["Machine"];
+            /**
+             * Format: int64
+             * @description The node.
+             */
+            node: number;
         };
         /** @description One shard. */
         NodeShard: {
@@ -6265,6 +6379,8 @@ export interface components {
         Overview: {
             /** @description The figures of this second; the same as the event `overview` of `/api/v1/events`. */
             figures: components["schemas"]["Figures"];
+            /** @description How the nodes' machines do, by node: every node of the cluster whose control plane tells. */
+            machines: components["schemas"]["NodeMachine"][];
             /** @description By who sent: busiest first, at most 50. */
             originators: components["schemas"]["CarrierSums"][];
             /** @description The last ten minutes at most, oldest first, one point a second. */

@@ -4,7 +4,8 @@ import { Alert, Box, Button, Table, TableBody, TableCell, TableHead, TableRow, T
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { api, body, type Schemas } from '../../api/http';
 import { State, When } from '../../common/Fact';
-import { count, NONE } from '../../common/format';
+import { age, count, fixed, NONE } from '../../common/format';
+import { loadTone } from '../../common/machine';
 import { Confirm } from '../../common/Form';
 import { Empty, Head, Panel, Trouble, Waiting } from '../../common/Panel';
 import { drainText, drillRefused, drillTo, heard, isDrained, nodeName, pairText, revisions } from './told';
@@ -126,7 +127,7 @@ function IfLost({ rows }: { rows: Node['if_lost'] }) {
 
 function Nodes({ cluster, onDrain }: { cluster: View; onDrain: (node: Node) => void }) {
   return (
-    <Rows head={['Node', 'State', 'Does', 'Version', 'Group', 'Calls', 'Revision', 'If it lost its power now', '']}>
+    <Rows head={['Node', 'State', 'Does', 'Version', 'Load', 'Group', 'Calls', 'Revision', 'If it lost its power now', '']}>
       {cluster.nodes.map((node) => (
         <TableRow key={node.id} data-node={node.id}>
           <TableCell>{node.id}{node.id === cluster.this_node && ' (this one)'}</TableCell>
@@ -137,6 +138,7 @@ function Nodes({ cluster, onDrain }: { cluster: View; onDrain: (node: Node) => v
           </TableCell>
           <TableCell>{node.roles.join(', ') || NONE}</TableCell>
           <TableCell>{node.version || NONE}</TableCell>
+          <TableCell>{node.machine ? <><State tone={loadTone(node.machine)}>{fixed(node.machine.load[0], 2)}</State> of {node.machine.cores} cores<div>up {age(node.machine.uptime_s * 1000)}</div></> : NONE}</TableCell>
           <TableCell>{node.group || NONE}</TableCell>
           <TableCell>{count(node.calls)}</TableCell>
           <TableCell>{revisions(node) || NONE}</TableCell>

@@ -7,6 +7,7 @@ import { useAccounts } from '../../api/objects';
 import { Confirm } from '../../common/Form';
 import { Fact, Facts, State, When } from '../../common/Fact';
 import { age, bytes, count, NONE } from '../../common/format';
+import { Machines } from '../../common/Machines';
 import { Empty, Head, Panel, Trouble, Waiting } from '../../common/Panel';
 import { Files } from './Files';
 import { SearchEngine } from './SearchEngine';
@@ -75,6 +76,7 @@ function One({ node, onDrain, onAdmit }: { node: Node; onDrain: () => void; onAd
         </Panel>
         <Panel title="Shards" note="one a core" flush>{node.shards.length > 0 ? <Shards node={node} /> : <Empty title="No shard has reported">They report when the data plane answers.</Empty>}</Panel>
       </Box>
+      {node.machine && <Panel title="Machine" flush sx={{ mb: 1.5 }}><Machines rows={[{ node: node.id, machine: node.machine }]} /></Panel>}
       <Panel title="Counters" note="since the data plane started">
         {node.counters.length === 0 ? <Empty title="No counters yet">They come with the data plane’s first answer.</Empty> : (
           <Box component="dl" sx={{ m: 0, columns: { xs: '260px 1', sm: '260px 4' }, columnGap: 4, fontSize: '0.78rem' }}>

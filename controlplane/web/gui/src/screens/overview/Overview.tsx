@@ -15,6 +15,7 @@ import type { Line } from '../../common/Series';
 import { Alarms } from './Alarms';
 
 const Series = lazy(() => import('../../common/Series').then((module) => ({ default: module.Series })));
+const Machines = lazy(() => import('../../common/Machines').then((module) => ({ default: module.Machines })));
 
 type Sums = Schemas['CarrierSums'];
 
@@ -110,6 +111,7 @@ export default function Overview() {
   const stale = useStale();
   const carriers = useQuery({ queryKey: ['overview'], queryFn: () => body(api.GET('/api/v1/overview')), refetchInterval: 2_000 });
   const figures = last ?? carriers.data?.figures;
+  const machines = carriers.data?.machines ?? [];
   const away = figures && !figures.data_plane_up ? `data plane silent for ${span(figures.age_ms)}` : undefined;
   return (
     <>
@@ -125,6 +127,7 @@ export default function Overview() {
       <Alarms />
       {figures ? <Headline figures={figures} stale={stale ?? away} /> : <Skeleton variant="rounded" height={150} sx={{ mb: 1.5 }} />}
       <Charts seconds={seconds} />
+      {machines.length > 0 && <Panel title="Machines" note="by their own control planes" flush sx={{ mb: 1.5 }}><Suspense><Machines rows={machines} /></Suspense></Panel>}
       <Box sx={{ display: 'grid', gridTemplateColumns: { xs: 'minmax(0, 1fr)', lg: 'repeat(2, minmax(0, 1fr))' }, gap: 1.5 }}>
         <Panel title="Originators" note="busiest first" flush><CarrierTable rows={carriers.data?.originators ?? []} side="originator" /></Panel>
         <Panel title="Terminators" note="busiest first, per attempt" flush><CarrierTable rows={carriers.data?.terminators ?? []} side="terminator" /></Panel>

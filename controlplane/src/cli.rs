@@ -27,6 +27,7 @@ mod objects;
 mod past;
 mod recordings;
 mod replay;
+mod rerate;
 mod revision;
 mod route;
 mod search;
@@ -102,6 +103,9 @@ enum Noun {
     /// Invoices: what an account's calls of a month cost, by destination and price.
     #[command(subcommand, alias = "invoice")]
     Invoices(invoices::Verb),
+    /// Calls of a period priced once more after a deck was corrected: a report before and after, booked once.
+    #[command(subcommand)]
+    Rerate(rerate::Verb),
     /// The journal between data plane and database.
     #[command(subcommand)]
     Journal(journal::Verb),
@@ -388,6 +392,7 @@ async fn once(mut cli: Cli) -> ExitCode {
         Noun::Files { place, form, watch } => files::run(&place, form, watch),
         Noun::Limits(arguments) => limits::run(arguments).await,
         Noun::Invoices(verb) => invoices::run(verb).await,
+        Noun::Rerate(verb) => rerate::run(verb).await,
         Noun::Jobs(verb) => jobs::run(verb).await,
         Noun::Keys(verb) => keys::run(verb).await,
         Noun::Node(verb) => node::run(verb).await,

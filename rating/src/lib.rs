@@ -19,6 +19,7 @@ mod margin;
 pub mod policy;
 pub mod quality;
 pub mod replay;
+mod rerate;
 mod routes;
 pub mod whatif;
 
@@ -30,6 +31,7 @@ pub use jurisdiction::{judge, state_of};
 pub use margin::{asked, dearest, in_account, is_too_dear, margin, minute, sell};
 pub use policy::choice::Choice;
 pub use policy::{Policies, Rules};
+pub use rerate::rerate;
 pub use routes::{
     Ask, Candidate, ROUTES_MAX, Reason, Routes, Today, Verdict, marked, numbers_of, on_this_day, outbound_number,
     quote, random, routes,

@@ -4,7 +4,7 @@
 mod world;
 
 use rating::decision::{decode, encode};
-use rating::{Ask, Policies, Routes, routes, sell};
+use rating::{Ask, Policies, Routes, rerate, routes, sell};
 use snapshot::{ExchangeRate, Model, Rate, View};
 use units::{AccountId, Cause, Currency, DeckId, IngressTrunkId, Money, Terms, WallTime};
 use world::{ask, deck, deck_of, image, number, rate, trunk, way_in, way_out, world};
@@ -93,4 +93,30 @@ fn a_terminators_override_deck_comes_before_its_buy_deck() {
     let (_, found) = judged(&model);
     let first = found.kept()[0];
     assert_eq!((first.egress.0, first.buy.unwrap().deck.0, first.margin), (2, 9, money("1.15")));
+}
+
+#[test]
+fn a_call_that_is_priced_once_more_keeps_the_exchange_of_its_day() {
+    let mut model = three_currencies();
+    let charged = sold(&model, "442071838750").unwrap();
+    model.decks[0].rates[0].per_minute = money("0.8");
+    // Somebody has changed what a euro was worth then, too.
+    model.exchange_rates[1].value = money("1.6");
+    model.decks.push(deck(9, vec![rate("4420", "0.3"), Rate { blocked: true, ..rate("4421", "0.3") }]));
+    let image = image(&model);
+    let view = View::open(&image);
+    let again = |deck: u32, called: &str| {
+        let to = number(called).into();
+        let found = rerate(&view, DeckId(deck), &charged, &to, (WallTime::from_micros(1_000), 60_000));
+        found.map(|(terms, charge)| (terms.currency.as_str().to_owned(), charge.price))
+    };
+    assert_eq!(again(1, "442071838750"), Ok(("USD".into(), money("1"))), "0.8 EUR at 1.25");
+    assert_eq!(again(9, "442071838750"), Ok(("USD".into(), money("0.3"))), "a deck in dollars");
+    assert_eq!(again(9, "4421"), Err(Cause::BLOCKED_BY_ORIGINATOR_DECK));
+    assert_eq!(again(9, "33"), Err(Cause::ORIGINATOR_RATE_NOT_FOUND));
+    model.decks[0].currency = Currency::parse("GBP").unwrap();
+    let image = world::image(&model);
+    let (to, at) = (number("44").into(), (WallTime::from_micros(1_000), 60_000));
+    let pounds = rerate(&View::open(&image), DeckId(1), &charged, &to, at).unwrap();
+    assert_eq!(pounds.1.price, money("1.2"), "0.8 GBP at what they were worth: 1.5");
 }

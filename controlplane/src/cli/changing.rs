@@ -1,8 +1,8 @@
 //! Which words change something: those must not choose among nodes. A further verb has to say what it does, or it does not compile.
 
 use super::{
-    Noun, Place, accounts, calls, db, deck, invoices, jobs, journal, keys, node, recordings, revision, search, stats,
-    users, webhooks,
+    Noun, Place, accounts, calls, db, deck, invoices, jobs, journal, keys, node, recordings, rerate, revision, search,
+    stats, users, webhooks,
 };
 
 impl Noun {
@@ -20,6 +20,7 @@ impl Noun {
             },
             Noun::Deck(verb) => deck(verb),
             Noun::Invoices(verb) => invoices(verb),
+            Noun::Rerate(verb) => rerate(verb),
             Noun::Jobs(verb) => match verb {
                 jobs::Verb::Cancel(act) | jobs::Verb::Retry(act) => Some(&mut act.place),
                 jobs::Verb::List(_) | jobs::Verb::Show(_) => None,
@@ -103,6 +104,15 @@ fn invoices(verb: &mut invoices::Verb) -> Option<&mut Place> {
     }
 }
 
+fn rerate(verb: &mut rerate::Verb) -> Option<&mut Place> {
+    match verb {
+        rerate::Verb::Report { place, .. } | rerate::Verb::Book { place, .. } | rerate::Verb::Undo { place, .. } => {
+            Some(place)
+        }
+        rerate::Verb::List { .. } | rerate::Verb::Show { .. } => None,
+    }
+}
+
 fn journal(verb: &mut journal::Verb) -> Option<&mut Place> {
     match verb {
         journal::Verb::Replay(arguments) => arguments.changes(),
@@ -158,6 +168,9 @@ mod tests {
             ("webhooks replay noc e", true),
             ("invoices make acme --month 2026-10", true),
             ("invoices get 7 --format pdf", false),
+            ("rerate report acme --month 2026-10 --why wrong", true),
+            ("rerate show 7", false),
+            ("rerate book 7", true),
             ("users list", false),
             ("users second-factor-off anna", true),
         ];

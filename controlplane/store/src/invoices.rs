@@ -282,6 +282,12 @@ async fn standing(tx: &mut Tx, account: u32) -> Result<Vec<Period>> {
     tx.rows(sql, args![account]).await?.iter().map(period).collect()
 }
 
+/// The invoices of an account that count and have a part of that time.
+pub(crate) async fn covering(tx: &mut Tx, account: u32, (from, till): (WallTime, WallTime)) -> Result<Vec<u32>> {
+    let all = standing(tx, account).await?;
+    Ok(all.iter().filter(|other| other.from < till && from < other.till).map(|other| other.number).collect())
+}
+
 /// Refuses a period of which a part was invoiced.
 fn free(earlier: &[Period], ask: &InvoiceAsk) -> Result<()> {
     match earlier.iter().find(|other| other.from < ask.till && ask.from < other.till) {

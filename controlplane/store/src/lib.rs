@@ -36,6 +36,7 @@ mod rates;
 mod recount;
 mod replica;
 mod reports;
+mod reratings;
 mod revisions;
 mod search;
 mod settings;
@@ -82,6 +83,7 @@ pub use policy::without_secrets;
 pub use rates::{RATES_PAGE_MAX, RateAfter, check_rate};
 pub use replica::Replica;
 pub use reports::{BEHIND_MAX_S, ReplicaState, Reports};
+pub use reratings::{Act, RerateAsk, RerateItem, RerateLine, RerateNear, RerateSums, Rerating};
 pub use revisions::REVISIONS_KEPT_MAX;
 pub use search::{CallStory, CdrFilter, CdrKind, OverviewRow, SEARCH_ROWS_MAX, Side};
 pub use statistics::{

@@ -236,7 +236,7 @@ pub(crate) fn read(row: &Row) -> Result<Cdr> {
     })
 }
 
-fn number(row: &Row, column: &str) -> Result<Number> {
+pub(crate) fn number(row: &Row, column: &str) -> Result<Number> {
     let text = row.text(column)?;
     Number::parse(text.as_bytes()).map_err(|_| StoreError::Broken(format!("column {column} holds {text:?}")))
 }
@@ -246,7 +246,7 @@ fn address(row: &Row, column: &str) -> Result<Option<SocketAddr>> {
     text.parse().map(Some).map_err(|_| StoreError::Broken(format!("column {column} holds {text:?}")))
 }
 
-fn priced(row: &Row, side: &str) -> Result<Option<Priced>> {
+pub(crate) fn priced(row: &Row, side: &str) -> Result<Option<Priced>> {
     let column = |name: &str| format!("{side}_{name}");
     let Some(price) = row.opt_int(&column("price"))? else { return Ok(None) };
     let rounding = match row.int(&column("rounding"))? {
@@ -280,7 +280,7 @@ fn priced(row: &Row, side: &str) -> Result<Option<Priced>> {
 }
 
 /// The class of the rate of one side, or what was judged of the call; any in records from before these columns.
-fn class(row: &Row, side: Option<&str>) -> Result<RateClass> {
+pub(crate) fn class(row: &Row, side: Option<&str>) -> Result<RateClass> {
     let column = |name: &str| side.map_or(name.to_owned(), |side| format!("{side}_{name}"));
     let hours = if side.is_some() { row.opt_int(&column("hours"))? } else { None };
     crate::rates::class(hours.unwrap_or(0), row.opt_int(&column("jurisdiction"))?.unwrap_or(0))

@@ -36,6 +36,7 @@ pub mod peers;
 pub mod plans;
 pub mod rates;
 pub mod recordings;
+pub mod reratings;
 pub mod revisions;
 pub mod rewrites;
 pub mod search;

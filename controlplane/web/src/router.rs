@@ -69,6 +69,7 @@ fn paths() -> (OpenApiRouter<App>, OpenApiRouter<App>) {
         .merge(api::files::routes())
         .merge(api::imports::routes())
         .merge(api::invoices::routes())
+        .merge(api::reratings::routes())
         .merge(api::revisions::routes())
         .merge(api::export::routes())
         .merge(api::check::routes())

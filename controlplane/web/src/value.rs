@@ -101,6 +101,8 @@ refs! {
     AuditRef(i64) "aud";
     /// An invoice's id in JSON: `inv_12`.
     InvoiceRef(u32) "inv";
+    /// A re-rating's id in JSON: `rrt_12`.
+    ReratingRef(u32) "rrt";
     /// A webhook's id in JSON: `whk_12`.
     WebhookRef(u32) "whk";
     /// A job's id in JSON: `job_12`.

@@ -28,6 +28,8 @@ mod objects;
 mod past;
 #[path = "api/policies.rs"]
 mod policies;
+#[path = "api/reratings.rs"]
+mod reratings;
 #[path = "api/routing.rs"]
 mod routing;
 #[path = "api/second_factor.rs"]

@@ -1536,6 +1536,81 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/reratings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists re-ratings, the newest first. */
+        get: operations["get_reratings"];
+        put?: never;
+        /**
+         * Prices the answered calls of a period once more, by the rates that decks have now for the time of each call, published or not, and keeps
+         *     the report. No money moves, and no record of a call changes. The exchange rates of that day stay.
+         */
+        post: operations["post_reratings"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/reratings/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tells a re-rating with its lines. */
+        get: operations["get_reratings_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/reratings/{id}/book": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Books the difference of a report as one correction of the account, with the reference `rerating-N`. Refused with 409 if it was booked
+         *     already, if another one of the same calls is, or if there is no difference.
+         */
+        post: operations["post_reratings_id_book"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/reratings/{id}/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Books back what was booked, with the reference `rerating-N-undone`. The report stays, and another one of the calls may be booked. */
+        post: operations["post_reratings_id_undo"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/retention": {
         parameters: {
             query?: never;
@@ -5625,6 +5700,45 @@ export interface components {
             next_cursor?: string | null;
         };
         /** @description A part of a list. */
+        List_Rerating: {
+            /** @description When this was read. */
+            as_of: components["schemas"]["Time"];
+            /** @description The rows. */
+            data: {
+                /** @description Who paid for the calls. */
+                account: components["schemas"]["Named_AccountRef"];
+                booked_at?: null | components["schemas"]["Time"];
+                /** @description Who booked it. */
+                booked_by?: string | null;
+                /**
+                 * @description ISO 4217.
+                 * @example EUR
+                 */
+                currency: string;
+                deck?: null | components["schemas"]["Named_DeckRef"];
+                /** @description Calls that began from this moment on, */
+                from: components["schemas"]["Time"];
+                /** @description Its number behind `rrt_`. */
+                id: components["schemas"]["ReratingRef"];
+                /** @description When the calls were looked at: records that came later are not in it. */
+                made_at: components["schemas"]["Time"];
+                /** @description Who asked. */
+                made_by: string;
+                priced_by?: null | components["schemas"]["Named_DeckRef"];
+                /** @description All calls. */
+                sums: components["schemas"]["RerateSums"];
+                /** @description and before this one. */
+                till: components["schemas"]["Time"];
+                undone_at?: null | components["schemas"]["Time"];
+                /** @description Who booked it back. */
+                undone_by?: string | null;
+                /** @description Why. */
+                why: string;
+            }[];
+            /** @description Where the next part starts; absent at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description A part of a list. */
         List_RevisionRow: {
             /** @description When this was read. */
             as_of: components["schemas"]["Time"];
@@ -7366,6 +7480,120 @@ export interface components {
          * @enum {string}
          */
         Reliable: "relay" | "off" | "local";
+        /**
+         * @description What a line is about.
+         * @enum {string}
+         */
+        RerateItem: "changed" | "unrated" | "same";
+        /** @description Calls of one destination that had one price and have another. */
+        RerateLine: {
+            /** @description What the deck calls the destination now. */
+            destination: string;
+            /** @description What it is about. */
+            kind: components["schemas"]["RerateItem"];
+            /** @description What it is now. */
+            per_minute_after: components["schemas"]["Amount"];
+            /** @description The price of a minute before tax that they were charged, in `rate_currency`. */
+            per_minute_before: components["schemas"]["Amount"];
+            /** @description By which they are now. */
+            prefix_after: string;
+            /** @description By which beginning of the number they were rated. */
+            prefix_before: string;
+            /** @description What the rate counts in. */
+            rate_currency: string;
+            /** @description The sums. */
+            sums: components["schemas"]["RerateSums"];
+        };
+        /** @description Sums of answered calls; amounts are in the account's currency, with tax. */
+        RerateSums: {
+            /** @description What it is by the rates that stand now. */
+            after: components["schemas"]["Amount"];
+            /** @description Tax in that. */
+            after_tax: components["schemas"]["Amount"];
+            /** @description What was charged. */
+            before: components["schemas"]["Amount"];
+            /** @description Tax in that. */
+            before_tax: components["schemas"]["Amount"];
+            /**
+             * Format: int64
+             * @description Calls.
+             */
+            calls: number;
+            /** @description What is to be paid more, or, negative, given back: `after` less `before`. */
+            difference: components["schemas"]["Amount"];
+            /**
+             * Format: int64
+             * @description How long they were talked.
+             */
+            talked_ms: number;
+        };
+        /** @description Calls priced once more, and what became of that. */
+        Rerating: {
+            /** @description Who paid for the calls. */
+            account: components["schemas"]["Named_AccountRef"];
+            booked_at?: null | components["schemas"]["Time"];
+            /** @description Who booked it. */
+            booked_by?: string | null;
+            /**
+             * @description ISO 4217.
+             * @example EUR
+             */
+            currency: string;
+            deck?: null | components["schemas"]["Named_DeckRef"];
+            /** @description Calls that began from this moment on, */
+            from: components["schemas"]["Time"];
+            /** @description Its number behind `rrt_`. */
+            id: components["schemas"]["ReratingRef"];
+            /** @description When the calls were looked at: records that came later are not in it. */
+            made_at: components["schemas"]["Time"];
+            /** @description Who asked. */
+            made_by: string;
+            priced_by?: null | components["schemas"]["Named_DeckRef"];
+            /** @description All calls. */
+            sums: components["schemas"]["RerateSums"];
+            /** @description and before this one. */
+            till: components["schemas"]["Time"];
+            undone_at?: null | components["schemas"]["Time"];
+            /** @description Who booked it back. */
+            undone_by?: string | null;
+            /** @description Why. */
+            why: string;
+        };
+        /** @description Which calls are to be priced once more: those of a month, or of `from` and `till`. */
+        ReratingNew: {
+            /** @description Who paid for the calls. */
+            account: components["schemas"]["AccountRef"];
+            deck?: null | components["schemas"]["DeckRef"];
+            from?: null | components["schemas"]["Time"];
+            /**
+             * @description Calls that began in this month of the account's zone.
+             * @example 2026-10
+             */
+            month?: string | null;
+            priced_by?: null | components["schemas"]["DeckRef"];
+            till?: null | components["schemas"]["Time"];
+            /**
+             * @description Why; it stands in the ledger.
+             * @example 44 7 was entered with 0.50 instead of 0.05
+             */
+            why: string;
+        };
+        /**
+         * @description `rrt_` and a number.
+         * @example rrt_12
+         */
+        ReratingRef: string;
+        /** @description A re-rating with its lines. */
+        ReratingWhole: {
+            /** @description Other re-ratings that are booked and have a part of these calls: while there is one, this one cannot be booked. */
+            booked_before: components["schemas"]["ReratingRef"][];
+            /** @description Invoices that count and have a part of the period: they keep the prices that calls were charged, and so do later ones. */
+            invoices: components["schemas"]["InvoiceRef"][];
+            /** @description Changed ones first, in order of destination; then those without a rate, then the sum of all others. */
+            lines: components["schemas"]["RerateLine"][];
+            /** @description The re-rating. */
+            rerating: components["schemas"]["Rerating"];
+        };
         /** @description A revision that was put in force again. */
         RestoredRevision: {
             /** @description All shards decide from it; otherwise they will as soon as they can, and the log says what keeps them. */
@@ -12548,6 +12776,177 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Recordings"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_reratings: {
+        parameters: {
+            query?: {
+                /** @description Only of this account. */
+                account?: components["schemas"]["AccountRef"];
+                /** @description Rows at most, 1 to 1,000; default 200. */
+                limit?: number;
+                /** @description `next_cursor` of the part before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A part of the list. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Rerating"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_reratings: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repetition of the same request with the same key within a day is not done again; it hears the first answer, with the header `idempotency-replayed`. 409 while the first is under way, 422 if the key came with another request. */
+                "idempotency-key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReratingNew"];
+            };
+        };
+        responses: {
+            /** @description The report. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReratingWhole"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_reratings_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["ReratingRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The report. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReratingWhole"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_reratings_id_book: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repetition of the same request with the same key within a day is not done again; it hears the first answer, with the header `idempotency-replayed`. 409 while the first is under way, 422 if the key came with another request. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                id: components["schemas"]["ReratingRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The re-rating. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rerating"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_reratings_id_undo: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repetition of the same request with the same key within a day is not done again; it hears the first answer, with the header `idempotency-replayed`. 409 while the first is under way, 422 if the key came with another request. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                id: components["schemas"]["ReratingRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The re-rating. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rerating"];
                 };
             };
             /** @description What is wrong. */

@@ -11,6 +11,7 @@ import { count, decimal, NONE, signOf } from '../../common/format';
 import { Empty, Head, Panel, Trouble, Waiting } from '../../common/Panel';
 import { useFilters } from '../../common/url';
 import { Invoices } from './Invoices';
+import { Reratings } from './Reratings';
 import { Secret } from './Secret';
 import { May } from '../../common/May';
 
@@ -164,6 +165,7 @@ export default function Balances() {
           )}
         </Panel>
         <Invoices />
+        <Reratings />
         <Notices />
       </Box>
     </>

@@ -45,6 +45,7 @@ pub(crate) struct Digits {
 /// The event that was heard last.
 #[derive(Clone, Copy, Debug)]
 struct Event {
+    source: u32,
     timestamp: u32,
     digit: Digit,
     told: bool,
@@ -54,7 +55,10 @@ struct Event {
 #[derive(Clone, Copy, Debug)]
 struct Saying {
     digit: Digit,
+    source: u32,
     timestamp: u32,
+    /// Units that have passed, as far as the packets told until now.
+    elapsed: u32,
     begun: bool,
     ends_left: u8,
 }
@@ -76,7 +80,9 @@ impl Digits {
         let &[event, flags, high, low, ..] = payload else { return None };
         let (ends, units) = (flags & 0x80 != 0, u64::from(u16::from_be_bytes([high, low])));
         let before = self.event;
-        let age = before.map_or(1, |before| header.timestamp.wrapping_sub(before.timestamp) as i32);
+        // Another source has a clock of its own: whatever it says is new.
+        let follows = before.filter(|before| before.source == header.source);
+        let age = follows.map_or(1, |before| header.timestamp.wrapping_sub(before.timestamp) as i32);
         if event > EVENT_MAX || age < 0 {
             return None;
         }
@@ -84,7 +90,8 @@ impl Digits {
         let unended = before.filter(|before| age > 0 && !before.told).map(|before| before.digit);
         let millis = (units * 1_000 / u64::from(clock_hz.max(1))).min(u64::from(u16::MAX)) as u16;
         let (digit, known) = (Digit { event, millis }, same.is_some_and(|same| same.told));
-        self.event = Some(Event { timestamp: header.timestamp, digit, told: known || ends });
+        let (source, timestamp) = (header.source, header.timestamp);
+        self.event = Some(Event { source, timestamp, digit, told: known || ends });
         if ends && !known { Some(digit) } else { unended }
     }
 
@@ -103,11 +110,17 @@ impl Digits {
     pub(crate) fn replace(&mut self, header: &Header, packet: &[u8]) -> Option<EventPacket> {
         let (payload_type, clock_hz) = self.says?;
         let mut saying = match self.saying {
-            Some(saying) => saying,
-            None => self.next(header.timestamp)?,
+            Some(saying) => match saying.followed_by(header, clock_hz) {
+                Some(saying) => saying,
+                None => {
+                    (self.saying, self.rest) = (None, REST);
+                    return None;
+                }
+            },
+            None => self.next(header)?,
         };
         let whole = (u32::from(saying.digit.millis) * (clock_hz / 1_000)).clamp(1, DURATION_MAX);
-        let elapsed = header.timestamp.wrapping_sub(saying.timestamp);
+        let elapsed = saying.elapsed;
         let ends = elapsed >= whole;
         // The packet that begins an event covers its own 20 ms.
         let units = if ends { whole } else { elapsed.max((clock_hz / 50).min(whole)) };
@@ -130,7 +143,7 @@ impl Digits {
     }
 
     /// The next digit that waits, once the voice between two digits was heard.
-    fn next(&mut self, timestamp: u32) -> Option<Saying> {
+    fn next(&mut self, header: &Header) -> Option<Saying> {
         if self.count == 0 {
             return None;
         }
@@ -141,6 +154,26 @@ impl Digits {
         let digit = self.waiting[0];
         self.waiting.copy_within(1.., 0);
         self.count -= 1;
-        Some(Saying { digit, timestamp, begun: false, ends_left: ENDS })
+        let (source, timestamp) = (header.source, header.timestamp);
+        Some(Saying { digit, source, timestamp, elapsed: 0, begun: false, ends_left: ENDS })
+    }
+}
+
+impl Saying {
+    /// As it stands with this packet. A late one takes nothing back; another source, or one that begins its clock anew, goes on where the digit is.
+    /// None if its end was said by the source before: to say it again would be a second digit.
+    fn followed_by(mut self, header: &Header, clock_hz: u32) -> Option<Saying> {
+        let elapsed = header.timestamp.wrapping_sub(self.timestamp) as i32;
+        let late_max = i32::try_from(clock_hz).unwrap_or(i32::MAX);
+        if header.source != self.source || elapsed < -late_max {
+            if self.ends_left < ENDS {
+                return None;
+            }
+            self.timestamp = header.timestamp.wrapping_sub(self.elapsed);
+            self.source = header.source;
+        } else {
+            self.elapsed = self.elapsed.max(elapsed.max(0) as u32);
+        }
+        Some(self)
     }
 }

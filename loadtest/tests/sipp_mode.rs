@@ -596,7 +596,7 @@ fn what_is_over_is_over_as_it_is_for_sipp() {
 }
 
 /// A step that says this request.
-fn asks(method: &str, cseq: u32, attributes: &str) -> String {
+fn asks(method: &str, cseq: impl std::fmt::Display, attributes: &str) -> String {
     format!(
         "<send {attributes}><![CDATA[\n\n{method} sip:x@[remote_ip]:[remote_port] SIP/2.0\n\
          Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\nFrom: <sip:a@b>;tag=[call_number]\nTo: <sip:x@y>[peer_tag_param]\n\
@@ -644,6 +644,44 @@ fn a_request_that_is_said_again_to_the_letter_is_answered_and_the_call_goes_on()
         succeeds(OURS, folder.path(), &[&words[..], &["-trace_err", "-error_file", "errors"]].concat());
         assert!(taker.0.wait().unwrap().success(), "{callee}");
         assert_eq!(last_row(&folder.path().join("rows.csv"))["Retransmissions(C)"], "0", "{callee}");
+    }
+}
+
+/// `[cseq]` is the next number with each request, in a loop too, but with neither ACK nor a repeat.
+#[test]
+fn requests_are_numbered_as_sipp_numbers_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let patient = "retrans=\"20000\"";
+    let [invite, info, bye] = ["INVITE", "INFO", "BYE"].map(|method| asks(method, "[cseq]", patient));
+    let (ack, fine) = (asks("ACK", "[cseq]", ""), "<recv response=\"200\"/>");
+    let count = "<nop><action><add assign_to=\"n\" value=\"1\"/>\
+                 <test assign_to=\"more\" variable=\"n\" compare=\"less_than\" value=\"3\"/></action></nop><nop next=\"1\" test=\"more\"/>";
+    let calls = format!("{invite}{fine}{ack}<label id=\"1\"/>{info}{fine}{count}{bye}{fine}");
+    let comes = |method: &str| format!("<recv request=\"{method}\"/>");
+    let taken = format!("{}{}", comes("INFO"), agrees("")).repeat(3);
+    let takes = format!("{}{}{}{taken}{}{}", comes("INVITE"), agrees(";tag=t"), comes("ACK"), comes("BYE"), agrees(""));
+    for (name, steps) in [("counts", calls), ("hears", takes)] {
+        let text = format!("<?xml version=\"1.0\"?>\n<scenario name=\"{name}\">\n{steps}</scenario>\n");
+        std::fs::write(folder.path().join(format!("{name}.xml")), text).unwrap();
+    }
+    let numbers = |program: &str, base: &[&str]| -> Vec<String> {
+        let at = free_port();
+        let mut taker = start(OURS, folder.path(), &["-sf", "hears.xml", "-p", &at.to_string(), "-m", "1"]);
+        listens(at, false);
+        let (to, said) = (format!("127.0.0.1:{at}"), folder.path().join("said"));
+        let words = ["-sf", "counts.xml", &to, "-m", "1", "-timeout", "120", "-trace_msg", "-message_file", "said"];
+        succeeds(program, folder.path(), &[&words[..], base].concat());
+        assert!(taker.0.wait().unwrap().success(), "{program}");
+        let text = std::fs::read_to_string(said).unwrap();
+        let mut numbers: Vec<String> =
+            text.lines().filter_map(|line| line.strip_prefix("CSeq: ")).map(|line| line.trim().to_owned()).collect();
+        numbers.dedup();
+        numbers
+    };
+    for base in [&[][..], &["-base_cseq", "40"]] {
+        let ours = numbers(OURS, base);
+        assert_eq!(ours, numbers("sipp", base));
+        assert_eq!(ours.len(), 6, "{ours:?}");
     }
 }
 

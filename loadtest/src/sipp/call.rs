@@ -128,7 +128,7 @@ impl Call {
             next_url: String::new(),
             challenge: None,
             proofs: 0,
-            cseq: world.options.base_cseq,
+            cseq: world.options.base_cseq.wrapping_sub(1),
             transactions: vec![String::new(); scenario.transactions],
             established: false,
             ack_pending: false,
@@ -283,6 +283,7 @@ impl Call {
             // A branch of its own, which the response to it will name.
             self.transactions[transaction] = self.branch(self.step as i64);
         }
+        self.cseq = self.cseq.wrapping_add(u32::from(sending.counted));
         let mut text = std::mem::take(&mut self.sent);
         text.clear();
         let txn = sending.starts.or(sending.acknowledges);

@@ -228,7 +228,7 @@ impl Default for Options {
             users: None,
             pause_ms: 0,
             call_id: "%u-%p@%s".to_owned(),
-            base_cseq: 0,
+            base_cseq: 1,
             auth_user: None,
             auth_password: "password".to_owned(),
             auth_uri: None,

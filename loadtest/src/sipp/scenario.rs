@@ -86,6 +86,8 @@ pub struct Sending {
     pub message: Template,
     /// Its first word for a request, its status for a response.
     pub title: String,
+    /// It begins with the next number of `[cseq]`: a request other than ACK and CANCEL.
+    pub counted: bool,
     /// First wait before it is sent again over UDP, in milliseconds; `None` for never.
     pub retrans_ms: Option<u64>,
     /// Share of it that is lost on purpose, 0 to 1; `None` for what the command line says.

@@ -43,7 +43,7 @@ pub enum Key {
     CallNumber,
     /// The call's Call-ID.
     CallId,
-    /// The number of the last CSeq heard, or what `-base_cseq` says.
+    /// One more with each request but ACK and CANCEL, from what `-base_cseq` says; what is heard with more counts too.
     Cseq,
     /// Our process.
     Pid,

@@ -126,9 +126,9 @@ impl Call {
         self.book(step, world);
         let status = heard::status(&text);
         let (number, method) = heard::cseq(&text);
-        if status.is_none() {
-            self.cseq = number;
-        } else if method == "INVITE" && status.is_some_and(|status| (200..300).contains(&status)) {
+        // The other side may be further, and its own requests count too.
+        self.cseq = self.cseq.max(number);
+        if method == "INVITE" && status.is_some_and(|status| (200..300).contains(&status)) {
             self.ack_pending = !self.established;
         }
         if expecting.routes {

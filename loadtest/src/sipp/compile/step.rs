@@ -19,6 +19,7 @@ impl Compiler<'_> {
         let (word, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let request = word != "SIP/2.0";
         let title = if request { word } else { second }.to_owned();
+        let counted = request && !matches!(word, "ACK" | "CANCEL");
         if request && !self.methods.contains(&title) {
             self.methods.push(title.clone());
         }
@@ -27,7 +28,7 @@ impl Compiler<'_> {
         let lost = self.share(&mut attributes, "lost");
         let starts = self.transaction(&mut attributes, "start_txn");
         let acknowledges = self.transaction(&mut attributes, "ack_txn");
-        let sending = Sending { message, title, retrans_ms, lost, starts, acknowledges, on_timeout: None };
+        let sending = Sending { message, title, counted, retrans_ms, lost, starts, acknowledges, on_timeout: None };
         self.step(element, attributes, Kind::Send(Box::new(sending)));
     }
 

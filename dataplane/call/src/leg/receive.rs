@@ -158,6 +158,10 @@ impl Leg {
         let machine = Server::new(desk.clock.now, source.is_reliable());
         let kept = stored(request, desk.out.lend());
         self.forget_answered();
+        // Most calls have one: room for more would be held as long as it is remembered.
+        if self.requests_in.capacity() == 0 {
+            self.requests_in.reserve_exact(1);
+        }
         self.requests_in.push(RequestIn { machine, request: kept, source, number, last: Vec::new() });
         if request.method() == Method::Update {
             self.refresh_target(request);

@@ -264,6 +264,10 @@ impl Leg {
         desk.send(index, to, &request);
         let machine = Client::new(desk.clock.now, to.is_reliable());
         let request = Stored::marked(request, &marks);
+        // As for those of the peer.
+        if self.requests_out.capacity() == 0 {
+            self.requests_out.reserve_exact(1);
+        }
         self.requests_out.push(RequestOut { machine, request, to, number, passes_on, proven: false });
     }
 

@@ -327,6 +327,7 @@ impl Shard {
         let call = Call::begin(&mut ctx, opening, invite, refusal);
         let chosen = sequence % 100 < u64::from(self.config.trace_percent);
         self.counters.calls_begun += 1;
+        self.running += 1;
         let at = self.table.insert(Box::new(call), chosen.then(|| Ladder::new(id)));
         self.begin_tape(at, &loaded, (ingress, plan));
         if let Some(entry) = self.table.get_mut(at) {

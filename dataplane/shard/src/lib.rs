@@ -224,6 +224,10 @@ pub struct Shard {
     next_ticket: u64,
     next_sequence: u64,
     calls_up: u32,
+    /// Calls that are not over.
+    running: u32,
+    /// Calls that took a step, whose deadlines are to be filed before the shard is left.
+    unfiled: Vec<CallRef>,
     mark_at: Instant,
     draining: bool,
     /// While it drains: calls are refused from here on.
@@ -299,6 +303,8 @@ impl Shard {
             next_ticket: 1,
             next_sequence: 1,
             calls_up: 0,
+            running: 0,
+            unfiled: Vec::new(),
             mark_at: Instant::default(),
             draining: false,
             refuses_from: Instant::default(),
@@ -511,6 +517,11 @@ impl Shard {
                 continue;
             }
             entry.filed = None;
+            // Far away, or later than it was.
+            if let Some(due) = entry.due.filter(|due| *due > clock.now) {
+                entry.filed = Some(self.wheel.file(due, at));
+                continue;
+            }
             self.hand_ladder_over(clock, at, out);
             let Some(entry) = self.table.get_mut(at) else { continue };
             let is_due = entry.call.deadline().is_some_and(|deadline| deadline <= clock.now);
@@ -559,7 +570,7 @@ impl Shard {
 
     /// The running calls, oldest first.
     pub fn calls(&self, clock: Clock, limit: usize, rows: &mut Vec<CallRow>) {
-        let running = self.table.iter().filter(|(_, entry)| !entry.call.is_over());
+        let running = self.table.iter().filter(|(_, entry)| entry.runs);
         let mut found: Vec<_> = running.map(|(_, entry)| entry).collect();
         found.sort_by_key(|entry| entry.call.id());
         rows.extend(found.iter().take(limit).map(|entry| self.row(entry, clock)));
@@ -607,7 +618,7 @@ impl Shard {
         let (rooms_taken, rooms_held) = self.rooms_audit();
         ShardFigures {
             shard: self.config.shard.0,
-            calls: self.running(),
+            calls: self.running,
             answered: self.calls_up,
             ports_used: self.relay.ports_used(),
             ports_max: self.relay.ports_max(),
@@ -622,7 +633,7 @@ impl Shard {
 
     /// Calls that are not over.
     pub fn running(&self) -> u32 {
-        self.table.iter().filter(|(_, entry)| !entry.call.is_over()).count() as u32
+        self.running
     }
 
     /// Counters since the start: name and value.

@@ -25,7 +25,7 @@ impl Shard {
     /// Rooms on trunks: those that are taken here, and those that our own calls hold. Nothing but the calls in the table is asked for
     /// the second, so that a room that nobody holds shows.
     pub(crate) fn rooms_audit(&self) -> (u32, u32) {
-        let held = self.table.iter().map(|(_, entry)| entry.call.rooms_held()).sum();
+        let held = self.table.iter().filter(|(_, entry)| entry.runs).map(|(_, entry)| entry.call.rooms_held()).sum();
         (self.book().trunk_rooms(), held)
     }
 }

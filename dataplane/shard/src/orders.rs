@@ -54,7 +54,7 @@ impl Shard {
         self.after_step(clock, at, out, (was_up, is_up));
     }
 
-    /// Files the call's deadline, or forgets it.
+    /// Notes that the call's deadline is to be filed, or forgets the call.
     pub(crate) fn after_step(&mut self, clock: Clock, at: CallRef, out: &mut Effects, (was, is): (bool, bool)) {
         if is && !was {
             if self.calls_up == 0 {
@@ -70,12 +70,23 @@ impl Shard {
         {
             self.guard.leave_pair(seat);
         }
-        if entry.is_watched() && entry.ladder_at.is_none() && entry.call.is_over() {
-            entry.ladder_at = Some(ladder_deadline(clock.now));
+        if entry.runs && entry.call.is_over() {
+            entry.runs = false;
+            self.running -= 1;
+            if entry.is_watched() {
+                entry.ladder_at = Some(ladder_deadline(clock.now));
+            }
         }
         if entry.call.is_done() {
             self.forget(clock, at, out);
-        } else {
+        } else if self.unfiled.last() != Some(&at) {
+            self.unfiled.push(at);
+        }
+    }
+
+    /// Files the deadlines of the calls that took steps: one that took several at once has one deadline in the end.
+    fn file_all(&mut self) {
+        while let Some(at) = self.unfiled.pop() {
             self.file(at);
         }
     }
@@ -83,9 +94,10 @@ impl Shard {
     pub(crate) fn file(&mut self, at: CallRef) {
         let Some(entry) = self.table.get_mut(at) else { return };
         let ladder_at = entry.ladder_at.filter(|_| entry.is_watched());
-        let Some(deadline) = [entry.call.deadline(), ladder_at].into_iter().flatten().min() else { return };
-        if entry.filed.is_none_or(|filed| deadline < filed) {
-            entry.filed = Some(self.wheel.file(deadline, at));
+        entry.due = [entry.call.deadline(), ladder_at].into_iter().flatten().min();
+        let Some(due) = entry.due else { return };
+        if entry.filed.is_none_or(|filed| due < filed) {
+            entry.filed = Some(self.wheel.file(due, at));
         }
     }
 
@@ -230,7 +242,7 @@ impl Shard {
     pub(crate) fn work_inbox(&mut self, clock: Clock, out: &mut Effects) {
         loop {
             self.work_entries(clock, out);
-            let Some(bytes) = self.unsent.pop_front() else { return };
+            let Some(bytes) = self.unsent.pop_front() else { return self.file_all() };
             self.work_unsent(clock, &bytes, out);
         }
     }

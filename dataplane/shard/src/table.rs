@@ -38,6 +38,8 @@ pub struct Entry {
     pub call: Box<Call>,
     /// Its captured messages, if it is among the chosen.
     pub ladder: Option<Ladder>,
+    /// It is not over. What is asked of running calls alone looks at nothing else of the many that are.
+    pub runs: bool,
     /// How much of it goes to tape.
     pub tape: Captured,
     /// How far its recording is.
@@ -46,6 +48,9 @@ pub struct Entry {
     pub collected: bool,
     /// When the captured messages are handed over and its tape ends; set once the call is over.
     pub ladder_at: Option<Instant>,
+    /// The call's deadline as of its last step, or the moment at which its messages are handed over if that is earlier: who comes out of the
+    /// wheel before it needs no look at the call.
+    pub due: Option<Instant>,
     /// The earliest deadline on file in the wheel.
     pub filed: Option<Instant>,
     /// Its place among the waiting calls of its pair of numbers.
@@ -123,10 +128,12 @@ impl Table {
         place.entry = Some(Entry {
             call,
             ladder,
+            runs: true,
             tape: Captured::Off,
             recording: Recording::default(),
             collected: false,
             ladder_at: None,
+            due: None,
             filed: None,
             seat: None,
             keys: Keys::default(),

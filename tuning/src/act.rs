@@ -11,6 +11,8 @@ use crate::journal::{Journal, Record, Touched};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "outcome", content = "why")]
 pub enum Outcome {
+    /// It would be made, if this were no rehearsal.
+    Planned,
     /// The value stands as wanted.
     Done,
     /// The kernel made another value of it.
@@ -55,6 +57,16 @@ pub fn make(
         steps.push(Step { check: (*check).to_owned(), target, before, after: Some(after), outcome });
     }
     steps
+}
+
+/// What `make` would do, without doing it.
+pub fn rehearsed(planned: &[(&str, Change)], protected: &[String], when: When) -> Vec<Step> {
+    let step = |(check, change): &(&str, Change)| {
+        let outcome = refusal(change, protected, when).map_or(Outcome::Planned, Outcome::Skipped);
+        let Change { target, before, after, .. } = change.clone();
+        Step { check: (*check).to_owned(), target, before, after: Some(after), outcome }
+    };
+    planned.iter().map(step).collect()
 }
 
 fn refusal(change: &Change, protected: &[String], when: When) -> Option<String> {
@@ -139,15 +151,37 @@ pub fn revert(host: &Host, journal: Journal, reversal: Reversal, protected: &[St
     Ok(steps)
 }
 
-fn back(host: &Host, target: &Target, now: &Option<String>, original: Option<&str>, protected: &[String]) -> Outcome {
+/// What `revert` would do, without doing it.
+pub fn rehearsed_reversal(host: &Host, reversal: Reversal, protected: &[String]) -> Vec<Step> {
+    let step = |(target, check, original): (Target, String, Option<String>)| {
+        let before = target.value(host);
+        let outcome = settled(host, &target, &before, original.as_deref(), protected).unwrap_or(Outcome::Planned);
+        Step { check, target, before, after: original, outcome }
+    };
+    reversal.steps.into_iter().map(step).collect()
+}
+
+/// What becomes of a value that is not put back.
+fn settled(
+    host: &Host,
+    target: &Target,
+    now: &Option<String>,
+    original: Option<&str>,
+    protected: &[String],
+) -> Option<Outcome> {
     if !target.exists(host) {
-        return Outcome::Skipped("it is gone".into());
+        return Some(Outcome::Skipped("it is gone".into()));
     }
     if now.as_deref() == original {
-        return Outcome::Done;
+        return Some(Outcome::Done);
     }
-    if let Some(nic) = target.nic().filter(|nic| protected.iter().any(|one| one == nic)) {
-        return Outcome::Skipped(format!("{nic} carries an SSH connection: say --yes-nic to touch it"));
+    let nic = target.nic().filter(|nic| protected.iter().any(|one| one == nic))?;
+    Some(Outcome::Skipped(format!("{nic} carries an SSH connection: say --yes-nic to touch it")))
+}
+
+fn back(host: &Host, target: &Target, now: &Option<String>, original: Option<&str>, protected: &[String]) -> Outcome {
+    if let Some(outcome) = settled(host, target, now, original, protected) {
+        return outcome;
     }
     match target.set(host, original) {
         Err(flaw) => Outcome::Failed(flaw),

@@ -41,6 +41,9 @@ pub enum Verb {
         /// Change nothing; write a shell script that would
         #[arg(long, value_name = "FILE")]
         script: Option<PathBuf>,
+        /// Change nothing and keep no journal; say what would be set, and what left alone and why
+        #[arg(long, conflicts_with = "script")]
+        dry_run: bool,
     },
     /// Look again at what apply has changed. Exit code 3: something is wrong again
     Verify {
@@ -58,6 +61,9 @@ pub enum Verb {
         /// Put old values back over those of somebody else
         #[arg(long)]
         force: bool,
+        /// Put nothing back; say what would be
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Write files so that what apply has changed comes again with the next start
     Persist {

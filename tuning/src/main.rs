@@ -44,12 +44,13 @@ fn main() -> ExitCode {
         Verb::Check { look, summary } => verbs::check(&look, summary),
         Verb::List(look) => verbs::list(&look),
         Verb::Plan(look) => verbs::plan(&look),
-        Verb::Apply { look, keep, script } => match script {
+        Verb::Apply { look, keep, dry_run: true, .. } => verbs::rehearse(&look, &keep),
+        Verb::Apply { look, keep, script, .. } => match script {
             Some(path) => verbs::script(&look, &keep, &path),
             None => verbs::apply(&look, &keep),
         },
         Verb::Verify { look, keep } => verbs::verify(&look, &keep),
-        Verb::Revert { look, keep, force } => verbs::revert(&look, &keep, force),
+        Verb::Revert { look, keep, force, dry_run } => verbs::revert(&look, &keep, force, dry_run),
         Verb::Persist { look, keep } => verbs::persist(&look, &keep),
         Verb::Explain { name, json } => verbs::explain(name.as_deref(), json),
         Verb::Bench { round, json } => bench::run(round, json).map_err(Flaw::Failed),

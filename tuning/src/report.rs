@@ -125,6 +125,7 @@ pub fn steps(steps: &[Step], verdicts: &[Verdict], as_json: bool) -> String {
     }
     let row = |step: &Step| {
         let outcome = match &step.outcome {
+            Outcome::Planned => "would be set".to_owned(),
             Outcome::Done => "done".to_owned(),
             Outcome::Became(value) => format!("became {value}"),
             Outcome::Skipped(why) => format!("left alone: {why}"),

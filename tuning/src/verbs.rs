@@ -123,6 +123,14 @@ pub fn script(asked: &Look, keep: &Keep, path: &Path) -> Result<(), Flaw> {
     std::fs::write(path, text).map_err(|flaw| Flaw::Failed(format!("{}: {flaw}", path.display())))
 }
 
+/// What apply would do first: changes that only show after these (interrupts of queues) come with them.
+pub fn rehearse(asked: &Look, keep: &Keep) -> Result<(), Flaw> {
+    let seen = look(asked, &named(&asked.only)?, Care::Quick)?;
+    let steps = act::rehearsed(&act::planned(&seen.verdicts), &protected(&seen.host, keep), When::Now);
+    say!("{}", report::steps(&steps, &[], asked.json));
+    Ok(())
+}
+
 pub fn apply(asked: &Look, keep: &Keep) -> Result<(), Flaw> {
     let checks = named(&asked.only)?;
     let mut journal = open(asked, keep)?;
@@ -199,8 +207,13 @@ pub fn persist(asked: &Look, keep: &Keep) -> Result<(), Flaw> {
     whole(&steps)
 }
 
-pub fn revert(asked: &Look, keep: &Keep, force: bool) -> Result<(), Flaw> {
+pub fn revert(asked: &Look, keep: &Keep, force: bool, dry_run: bool) -> Result<(), Flaw> {
     known(&asked.only)?;
+    // Whoever only looks makes no journal.
+    if dry_run && !place(asked, &keep.journal).try_exists().unwrap_or(true) {
+        say!("{}", report::steps(&[], &[], asked.json));
+        return Ok(());
+    }
     let journal = open(asked, keep)?;
     let host = look(asked, &[], Care::Quick)?.host;
     let reversal = act::reversal(&host, &journal, &asked.only);
@@ -211,6 +224,11 @@ pub fn revert(asked: &Look, keep: &Keep, force: bool) -> Result<(), Flaw> {
         return Err(Flaw::Strange(format!(
             "somebody else changed it since: {strange}. Nothing was put back; --force does it"
         )));
+    }
+    if dry_run {
+        let steps = act::rehearsed_reversal(&host, reversal, &protected(&host, keep));
+        say!("{}", report::steps(&steps, &[], asked.json));
+        return Ok(());
     }
     let steps = act::revert(&host, journal, reversal, &protected(&host, keep)).map_err(Flaw::Failed)?;
     say!("{}", report::steps(&steps, &[], asked.json));

@@ -94,6 +94,25 @@ fn every_value_is_planned_applied_verified_and_put_back_exactly() {
 }
 
 #[test]
+fn a_rehearsal_says_what_would_be_done_and_does_nothing() {
+    let host = poor();
+    let before = state(host.path());
+    assert_eq!(outcomes(&run("revert", host.path(), &["--dry-run"]).1), [], "there is nothing to put back");
+    let (code, rehearsed) = run("apply", host.path(), &["--dry-run"]);
+    assert_eq!((code, state(host.path())), (Some(0), before.clone()), "{rehearsed}");
+    assert!(!host.path().join("var/lib/tandem-tune/journal").exists(), "a rehearsal keeps no journal");
+    let would = outcomes(&rehearsed);
+    assert!(would.len() >= POOR.len() && would.iter().all(|(_, outcome)| *outcome == "planned"), "{rehearsed}");
+
+    run("apply", host.path(), &[]);
+    let tuned = state(host.path());
+    let (code, rehearsed) = run("revert", host.path(), &["--dry-run", "--only=swappiness"]);
+    assert_eq!((code, outcomes(&rehearsed)), (Some(0), vec![("swappiness", "planned")]), "{rehearsed}");
+    assert_eq!((&rehearsed["steps"][0]["after"], state(host.path())), (&"60".into(), tuned), "{rehearsed}");
+    assert_eq!(run("revert", host.path(), &[]).0, Some(0), "what a rehearsal told of can still be done");
+}
+
+#[test]
 fn what_goes_wrong_again_is_found_by_verify() {
     let host = poor();
     run("apply", host.path(), &["--only=swappiness,thp"]);

@@ -254,7 +254,11 @@ impl Relay {
     pub fn stays(&self, id: StreamId) -> Stays {
         let Some(stream) = self.stream(id) else { return Stays::default() };
         let half = stream.joined.and_then(|pair| self.streams[usize::from(pair)].as_ref());
-        half.map_or(stream.stays, |half| stream.stays.or(half.stays))
+        let Some(half) = half else { return stream.stays };
+        let mut stays = stream.stays.or(half.stays);
+        let families = [stream, half].map(|stream| stream.rtp.peer().map(|peer| peer.is_ipv4()));
+        stays.set(Stay::Families, matches!(families, [Some(one), Some(other)] if one != other));
+        stays
     }
 
     /// A session description of this leg's peer names these addresses. Only this arms the latches, again if they had closed.

@@ -18,12 +18,22 @@ pub enum Stay {
     Digits = 5,
     /// A peer has been silent for so long that the kernel's last counts decide.
     Silence = 6,
+    /// One peer's media comes by IPv4, the other's by IPv6.
+    Families = 7,
 }
 
 impl Stay {
     /// All reasons.
-    pub const ALL: [Stay; 7] =
-        [Stay::Setup, Stay::Hold, Stay::Crypt, Stay::Record, Stay::Capture, Stay::Digits, Stay::Silence];
+    pub const ALL: [Stay; 8] = [
+        Stay::Setup,
+        Stay::Hold,
+        Stay::Crypt,
+        Stay::Record,
+        Stay::Capture,
+        Stay::Digits,
+        Stay::Silence,
+        Stay::Families,
+    ];
 
     /// One word for operators.
     pub const fn name(self) -> &'static str {
@@ -35,6 +45,7 @@ impl Stay {
             Stay::Capture => "capture",
             Stay::Digits => "digits",
             Stay::Silence => "silence",
+            Stay::Families => "families",
         }
     }
 }

@@ -21,6 +21,23 @@ fn a_reason_of_either_stream_holds_for_both() {
 }
 
 #[test]
+fn peers_of_two_families_are_a_reason() {
+    let mut relay = Relay::new(20_000, 20_099, 7);
+    let [one, other] = [(); 2].map(|()| relay.open(Instant::default()).expect("a free pair").id);
+    relay.join(one, other);
+    let expect = |relay: &mut Relay, id, rtp: &str| {
+        let rtp = rtp.parse().expect("an address");
+        relay.expect(id, rtp, rtp);
+    };
+    expect(&mut relay, one, "[2001:db8::2]:4000");
+    assert!(relay.stays(other).is_empty(), "the other one is not known");
+    expect(&mut relay, other, "192.0.2.3:6000");
+    assert_eq!(relay.stays(one).each().map(Stay::name).collect::<Vec<_>>(), ["families"]);
+    expect(&mut relay, other, "[2001:db8::3]:6000");
+    assert!(relay.stays(one).is_empty());
+}
+
+#[test]
 fn digits_that_are_converted_are_a_reason() {
     let mut relay = Relay::new(20_000, 20_099, 7);
     let id = relay.open(Instant::default()).expect("a free pair").id;

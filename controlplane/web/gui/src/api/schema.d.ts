@@ -2817,7 +2817,7 @@ export interface components {
             started_at: components["schemas"]["Time"];
             /** @description `admitting`, `routing`, `trying`, `ringing`, `answering`, `up` or `releasing`. */
             state: string;
-            /** @description Why its media stays in user space: `setup`, `hold`, `crypt`, `record`, `capture`, `digits`, `silence`; empty if nothing keeps it there. */
+            /** @description Why its media stays in user space: `setup`, `hold`, `crypt`, `record`, `capture`, `digits`, `silence`, `families` (IPv4 and IPv6); empty if nothing keeps it there. */
             stays: string[];
             /**
              * Format: int64
@@ -4957,7 +4957,7 @@ export interface components {
                 started_at: components["schemas"]["Time"];
                 /** @description `admitting`, `routing`, `trying`, `ringing`, `answering`, `up` or `releasing`. */
                 state: string;
-                /** @description Why its media stays in user space: `setup`, `hold`, `crypt`, `record`, `capture`, `digits`, `silence`; empty if nothing keeps it there. */
+                /** @description Why its media stays in user space: `setup`, `hold`, `crypt`, `record`, `capture`, `digits`, `silence`, `families` (IPv4 and IPv6); empty if nothing keeps it there. */
                 stays: string[];
                 /**
                  * Format: int64

@@ -106,9 +106,8 @@ fn invoices(verb: &mut invoices::Verb) -> Option<&mut Place> {
 
 fn rerate(verb: &mut rerate::Verb) -> Option<&mut Place> {
     match verb {
-        rerate::Verb::Report { place, .. } | rerate::Verb::Book { place, .. } | rerate::Verb::Undo { place, .. } => {
-            Some(place)
-        }
+        rerate::Verb::Report(report) => Some(&mut report.place),
+        rerate::Verb::Book { place, .. } | rerate::Verb::Undo { place, .. } => Some(place),
         rerate::Verb::List { .. } | rerate::Verb::Show { .. } => None,
     }
 }

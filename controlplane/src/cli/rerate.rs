@@ -3,13 +3,14 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use serde_json::json;
 use store::{AccountDraft, AuditEntry, DeckDraft, RerateAsk, RerateItem, RerateLine, RerateNear, RerateSums, Rerating};
 use units::Money;
 use web::invoice;
 use web::value::ReratingRef;
 
+use super::cdr::when;
 use super::{ListForm, ListOutput, Misused, Place, moment};
 
 #[derive(Debug, Subcommand)]
@@ -28,27 +29,8 @@ pub enum Verb {
         #[command(flatten)]
         form: ListForm,
     },
-    /// Prices the calls of a month once more, by the rates that stand now, and keeps the report. No money moves.
-    Report {
-        /// The account's code.
-        account: String,
-        /// Calls that began in this month, in the account's zone: 2026-10.
-        #[arg(long)]
-        month: String,
-        /// Only calls that were charged by the deck with this code.
-        #[arg(long)]
-        deck: Option<String>,
-        /// Priced by the deck with this code, instead of the one that each was charged by.
-        #[arg(long)]
-        priced_by: Option<String>,
-        /// Why; it stands in the ledger.
-        #[arg(long)]
-        why: String,
-        #[command(flatten)]
-        place: Place,
-        #[command(flatten)]
-        form: ListForm,
-    },
+    /// Prices the calls of a period once more, by the rates that stand now, and keeps the report. No money moves.
+    Report(Box<Report>),
     /// Shows a report again.
     Show {
         /// Its number.
@@ -74,27 +56,38 @@ pub enum Verb {
     },
 }
 
+#[derive(Debug, Args)]
+pub struct Report {
+    /// The account's code.
+    account: String,
+    /// Calls that began in this month, in the account's zone: 2026-10.
+    #[arg(long, required_unless_present = "from", conflicts_with_all = ["from", "till"])]
+    month: Option<String>,
+    /// Calls that began at or after: a moment, a date (UTC), or a span back from now such as 30d.
+    #[arg(long, requires = "till")]
+    from: Option<String>,
+    /// Calls that began before; 92 days after that at most.
+    #[arg(long, requires = "from")]
+    till: Option<String>,
+    /// Only calls that were charged by the deck with this code.
+    #[arg(long)]
+    deck: Option<String>,
+    /// Priced by the deck with this code, instead of the one that each was charged by.
+    #[arg(long)]
+    priced_by: Option<String>,
+    /// Why; it stands in the ledger.
+    #[arg(long)]
+    why: String,
+    #[command(flatten)]
+    pub place: Place,
+    #[command(flatten)]
+    form: ListForm,
+}
+
 pub async fn run(verb: Verb) -> Result<ExitCode> {
     match verb {
         Verb::List { account, limit, place, form } => list(account.as_deref(), limit, &place, form).await?,
-        Verb::Report { account, month, deck, priced_by, why, place, form } => {
-            let store = place.store().await?;
-            let found = store.by_code::<AccountDraft>(&account).await?;
-            let zone = &found.caps.zone;
-            let wrong = || Misused(format!("{month:?} is no month such as 2026-10"));
-            let (from, till) = invoice::month(&month, zone).ok_or_else(wrong)?;
-            let mut decks = [None, None];
-            for (id, code) in decks.iter_mut().zip([deck, priced_by]) {
-                if let Some(code) = code {
-                    *id = Some(store.by_code::<DeckDraft>(&code).await?.id);
-                }
-            }
-            let ([deck, instead], made_by) = (decks, ACTOR.to_owned());
-            let ask = RerateAsk { account: found.id, deck, instead, from, till, why, made_by };
-            let (made, _) = store.rerate(&ask).await?;
-            store.audit(&act("create", made.number)).await?;
-            show(&store.rerating(made.number).await?, form)?;
-        }
+        Verb::Report(wanted) => report(*wanted).await?,
         Verb::Show { number, place, form } => show(&place.store().await?.rerating(number).await?, form)?,
         Verb::Book { number, place } => {
             let store = place.store().await?;
@@ -111,6 +104,30 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn report(wanted: Report) -> Result<()> {
+    let store = wanted.place.store().await?;
+    let account = store.by_code::<AccountDraft>(&wanted.account).await?;
+    let (from, till) = match (&wanted.month, &wanted.from, &wanted.till) {
+        (None, Some(from), Some(till)) => (when(from)?, when(till)?),
+        (month, ..) => {
+            let month = month.clone().unwrap_or_default();
+            let wrong = || Misused(format!("{month:?} is no month such as 2026-10"));
+            invoice::month(&month, &account.caps.zone).ok_or_else(wrong)?
+        }
+    };
+    let mut decks = [None, None];
+    for (id, code) in decks.iter_mut().zip([wanted.deck, wanted.priced_by]) {
+        if let Some(code) = code {
+            *id = Some(store.by_code::<DeckDraft>(&code).await?.id);
+        }
+    }
+    let ([deck, instead], made_by) = (decks, ACTOR.to_owned());
+    let ask = RerateAsk { account: account.id, deck, instead, from, till, why: wanted.why, made_by };
+    let (made, _) = store.rerate(&ask).await?;
+    store.audit(&act("create", made.number)).await?;
+    show(&store.rerating(made.number).await?, wanted.form)
 }
 
 /// Who does what is done here.

@@ -82,6 +82,16 @@ function statistics(): Answer {
   return [200, { data: rows, total: figures(31_000), from: data.moment(now - 86_400_000), till: data.moment(now), next_cursor: null, as_of: data.moment(now) }];
 }
 
+/** A report with a line of each kind. */
+function rerating() {
+  const sums = (calls: number, before: string, after: string, difference: string) => ({ calls, talked_ms: calls * 61_000, before, before_tax: '0.00', after, after_tax: '0.00', difference });
+  const line = (kind: string, destination: string, prefixes: string[], prices: string[], of: object) => ({ kind, destination, prefix_before: prefixes[0], prefix_after: prefixes[1], per_minute_before: prices[0], per_minute_after: prices[1], rate_currency: prices[1] === '0.00' ? '' : 'USD', sums: of });
+  const lines = [line('changed', 'UK Mobile', ['447', '4477'], ['0.50', '0.05'], sums(812, '412.77', '41.28', '-371.49')), line('unrated', 'Cuba', ['53', ''], ['0.71', '0.71'], sums(3, '2.16', '2.16', '0.00')), line('same', '', ['', ''], ['0.00', '0.00'], sums(48_211, '611.02', '611.02', '0.00'))];
+  const row = { id: 'rrt_1', account: { id: 'acc_1', code: 'acme-usd' }, currency: 'USD', deck: null, priced_by: null, from: '2026-10-01T00:00:00.000000Z', till: '2026-11-01T00:00:00.000000Z', why: '44 7 was entered with 0.50 instead of 0.05', sums: sums(49_026, '1025.95', '654.46', '-371.49') };
+  const acts = { made_at: data.moment(Date.now()), made_by: 'user:anna', booked_at: null, booked_by: null, undone_at: null, undone_by: null };
+  return { rerating: { ...row, ...acts }, lines, invoices: ['inv_7'], booked_before: [] };
+}
+
 function answer(method: string, path: string, query: URLSearchParams): Answer {
   const [noun = '', id = '', inner = ''] = path.split('/');
   const now = Date.now();
@@ -104,6 +114,7 @@ function answer(method: string, path: string, query: URLSearchParams): Answer {
   if (path === 'api-keys') return list([{ id: 'key_1', name: 'billing export', scopes: ['cdr:read'], created_at: data.moment(now), expires_at: data.moment(now + 9 * 86_400_000), last_used_at: data.moment(now), networks: ['192.0.2.7', '2001:db8::/32'] }]);
   if (path === 'webhooks') return list([{ id: 'whk_1', name: 'noc', url: 'https://noc.example.net/tandem', events: ['alarm.*', 'account.low'], active: true, stopped: '', created_at: data.moment(now) }]);
   if (noun === 'webhooks' && inner === 'deliveries') return list([{ event: 'alarm:1:journal_disk:1', kind: 'alarm.raised', at: data.moment(now), data: { node: 1, name: 'journal_disk', level: 'warn', what: 'the journal’s disk is 83 % full' }, state: 'waiting', due_at: data.moment(now + 20_000), problem: 'the POST was answered with 503' }]);
+  if (noun === 'reratings') return id === '' ? list([rerating().rerating]) : [200, inner === '' ? rerating() : rerating().rerating];
   if (path === 'invoices') return list([{ id: 'inv_7', account: { id: 'acc_1', code: 'acme-usd' }, currency: 'USD', from: '2026-10-01T00:00:00.000000Z', till: '2026-11-01T00:00:00.000000Z', zone: '', issued_by: '', addressed_to: 'Acme Ltd', note: '', calls: 18_204, billed_s: 1_529_136, net: '482.104221', tax: '91.599802', total: '573.704023', made_at: data.moment(now), made_by: 'user:anna', voided_at: null }]);
   if (path === 'alarms') return list([]);
   if (path === 'revisions') return list([1881, 1880, 1879].map((revision) => ({ revision, built_at: data.moment(now - (1881 - revision) * 900_000), bytes: 24_104_221, in_force: revision === 1881 })));

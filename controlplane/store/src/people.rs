@@ -8,8 +8,9 @@ use crate::factors;
 use crate::object::CODE_CHARS_MAX;
 use crate::sql::{Row, args, now};
 
-/// Users, each with when its second factor was put in force.
-const USERS: &str = "SELECT u.*,f.proved AS second_factor FROM users u LEFT JOIN second_factors f ON f.user_id=u.id";
+/// Users, each with when its second factor was put in force, and with the carrier of one who sees nothing else.
+const USERS: &str = "SELECT u.*,f.proved AS second_factor,c.carrier AS carrier FROM users u \
+    LEFT JOIN second_factors f ON f.user_id=u.id LEFT JOIN carrier_logins c ON c.user_id=u.id";
 /// Bytes of an allow-list at most.
 const NETWORKS_BYTES_MAX: usize = 2_000;
 
@@ -24,6 +25,8 @@ pub struct UserDraft {
     pub password_hash: String,
     /// May log in.
     pub active: bool,
+    /// The carrier of a user who sees what is its own and nothing else; fixed when the user is made.
+    pub carrier: Option<u32>,
 }
 
 /// A user as stored.
@@ -117,18 +120,23 @@ impl Store {
         check_name(&draft.name)?;
         let (mut tx, at) = (self.write().await?, now());
         let sql = "INSERT INTO users (name,role,password_hash,active,created) VALUES (?,?,?,?,?)";
-        let values = args![draft.name.as_str(), draft.role.as_str(), draft.password_hash.as_str(), draft.active, at];
+        let active = draft.active && draft.carrier.is_none();
+        let values = args![draft.name.as_str(), draft.role.as_str(), draft.password_hash.as_str(), active, at];
         let done = tx.run(sql, values).await?;
-        tx.commit().await?;
         let id = u32::try_from(done.id).map_err(|_| StoreError::Broken("user ids are used up".into()))?;
+        if let Some(carrier) = draft.carrier {
+            tx.run("INSERT INTO carrier_logins (user_id,carrier) VALUES (?,?)", args![id, carrier]).await?;
+        }
+        tx.commit().await?;
         Ok(User { id, created: at, second_factor: None, draft: draft.clone() })
     }
 
-    /// Replaces what is written about a user.
+    /// Replaces what is written about a user, but for its carrier.
     pub async fn update_user(&self, id: u32, draft: &UserDraft) -> Result<()> {
         check_name(&draft.name)?;
         let sql = "UPDATE users SET name=?,role=?,password_hash=?,active=? WHERE id=?";
-        let values = args![draft.name.as_str(), draft.role.as_str(), draft.password_hash.as_str(), draft.active, id];
+        let active = draft.active && draft.carrier.is_none();
+        let values = args![draft.name.as_str(), draft.role.as_str(), draft.password_hash.as_str(), active, id];
         self.change(sql, values, "user", id).await
     }
 
@@ -212,7 +220,9 @@ impl Store {
             expires: row.time("expires")?,
             address: row.text("address")?,
         };
-        let owner = tx.row(format!("{USERS} WHERE u.id=? AND u.active<>0"), args![session.user]).await?;
+        let owner = tx
+            .row(format!("{USERS} WHERE u.id=? AND (u.active<>0 OR c.carrier IS NOT NULL)"), args![session.user])
+            .await?;
         let Some(owner) = owner.as_ref().map(user).transpose()? else { return Ok(None) };
         let must_prove = factors::is_wanted(&mut tx, &owner.draft.role).await?;
         Ok(Some((session, owner, must_prove)))
@@ -250,11 +260,14 @@ fn check_networks(networks: &str) -> Result<()> {
 }
 
 fn user(row: &Row) -> Result<User> {
+    let wrong = |_| StoreError::Broken("a user's carrier is no id".into());
+    let carrier = row.opt_int("carrier")?.map(u32::try_from).transpose().map_err(wrong)?;
     let draft = UserDraft {
         name: row.text("name")?,
         role: row.text("role")?,
         password_hash: row.text("password_hash")?,
-        active: row.flag("active")?,
+        active: row.flag("active")? || carrier.is_some(),
+        carrier,
     };
     let second_factor = row.opt_int("second_factor")?.map(WallTime::from_micros);
     Ok(User { id: row.num("id")?, created: row.time("created")?, second_factor, draft })

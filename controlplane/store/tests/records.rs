@@ -206,8 +206,13 @@ async fn a_captured_call_has_its_messages(store: Store) {
 }
 
 async fn people_keys_and_logins_are_kept_by_hash(store: Store) {
-    let draft =
-        UserDraft { name: "anna".into(), role: "owner".into(), password_hash: "$argon2id$…".into(), active: true };
+    let draft = UserDraft {
+        name: "anna".into(),
+        role: "owner".into(),
+        password_hash: "$argon2id$…".into(),
+        active: true,
+        carrier: None,
+    };
     let anna = store.create_user(&draft).await.unwrap();
     assert_eq!(store.user_by_name("anna").await.unwrap(), Some(anna.clone()));
     assert!(matches!(store.create_user(&draft).await, Err(StoreError::Conflict { .. })));

@@ -34,6 +34,7 @@ pub mod ops;
 pub mod overview;
 pub mod peers;
 pub mod plans;
+pub mod portal;
 pub mod rates;
 pub mod recordings;
 pub mod reratings;

@@ -10,7 +10,7 @@ mod secret;
 mod token;
 
 pub use budget::{Budget, Budgets};
-pub use caller::{Caller, May, Right, Who, rights};
+pub use caller::{Caller, May, Own, Right, Who, rights};
 pub(crate) use gate::gate;
 pub use gate::{COOKIE, CSRF_HEADER, LOG_IN, Remembered, address_of, of_user};
 pub use networks::{NETWORKS_MAX, Networks, Proxies, Refusals};
@@ -98,6 +98,8 @@ pub enum Role {
     Operator,
     /// Looks, changes nothing.
     Viewer,
+    /// Sees what is its own carrier's, by `/portal` alone, and nothing else.
+    Carrier,
 }
 
 impl Role {
@@ -107,12 +109,13 @@ impl Role {
             Role::Admin => "admin",
             Role::Operator => "operator",
             Role::Viewer => "viewer",
+            Role::Carrier => "carrier",
         }
     }
 
     /// The inverse of [`Role::as_str`].
     pub fn parse(text: &str) -> Option<Role> {
-        [Role::Admin, Role::Operator, Role::Viewer].into_iter().find(|role| role.as_str() == text)
+        [Role::Admin, Role::Operator, Role::Viewer, Role::Carrier].into_iter().find(|role| role.as_str() == text)
     }
 
     /// The scopes that it stands for.
@@ -121,6 +124,8 @@ impl Role {
             Role::Admin => Scope::ALL.to_vec(),
             Role::Operator => Scope::ALL.into_iter().filter(|scope| *scope != Scope::Admin).collect(),
             Role::Viewer => vec![Scope::Read, Scope::CdrRead],
+            // What it may ask for is told by its paths, not by scopes: no handler that wants one serves it.
+            Role::Carrier => Vec::new(),
         }
     }
 }

@@ -74,6 +74,7 @@ fn paths() -> (OpenApiRouter<App>, OpenApiRouter<App>) {
         .merge(api::export::routes())
         .merge(api::check::routes())
         .merge(api::plans::routes())
+        .merge(api::portal::routes())
         .merge(api::recordings::routes())
         .merge(api::trunk_groups::routes())
         .merge(api::rewrites::routes())

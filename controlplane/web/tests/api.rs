@@ -28,6 +28,8 @@ mod objects;
 mod past;
 #[path = "api/policies.rs"]
 mod policies;
+#[path = "api/portal.rs"]
+mod portal;
 #[path = "api/reratings.rs"]
 mod reratings;
 #[path = "api/routing.rs"]

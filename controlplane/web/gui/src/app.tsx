@@ -7,6 +7,7 @@ import { Shell } from './shell/Shell';
 import { Login, LoginAgain } from './screens/login/Login';
 import { useLogin } from './screens/login/login';
 
+const Portal = lazy(() => import('./portal/Portal'));
 const Overview = lazy(() => import('./screens/overview/Overview'));
 const Calls = lazy(() => import('./screens/calls/Calls'));
 const Carriers = lazy(() => import('./screens/carriers/Carriers'));
@@ -80,6 +81,7 @@ export function App() {
   if (login.state === 'asking') return <Waiting />;
   if (login.state === 'out') return <Login login={login} />;
   if (login.mustProve) return <Suspense fallback={<Waiting />}><SecondFactor must hasPassword={login.hasPassword} onClose={() => void login.again()} /></Suspense>;
+  if (login.isCarrier) return <Fence key={path}><Suspense fallback={<Waiting />}><Portal user={login.user} onLogout={login.leave} />{login.ended && <LoginAgain login={login} />}</Suspense></Fence>;
   return (
     <Shell key={login.user} user={login.user} login={login.times} onLogout={login.leave}>
       <Fence key={path}><Screens /></Fence>

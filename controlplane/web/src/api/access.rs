@@ -7,7 +7,7 @@ use axum::extract::{ConnectInfo, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use store::{AuditEntry, User as StoredUser, UserDraft, WebSession};
+use store::{AuditEntry, CarrierDraft, User as StoredUser, UserDraft, WebSession};
 use units::WallTime;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -19,7 +19,7 @@ use crate::extract::{Body, Key};
 use crate::page::List;
 use crate::problem::{Answered, Code, Problem, REQUEST_ID};
 use crate::services::App;
-use crate::value::{Time, UserRef};
+use crate::value::{CarrierRef, Time, UserRef};
 
 /// A one-time token, or a user with a password.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
@@ -44,6 +44,8 @@ pub struct Me {
     pub user: Option<UserRef>,
     /// The user's role; absent for a key.
     pub role: Option<Role>,
+    /// The carrier of a user of the role `carrier`, who may ask for `/portal` alone; absent for others.
+    pub carrier: Option<CarrierRef>,
     /// What the caller may do.
     pub scopes: Vec<Scope>,
     /// Send this as the header `x-csrf-token` with every POST, PATCH, PUT and DELETE; absent for a key.
@@ -80,6 +82,8 @@ pub struct User {
     pub name: String,
     /// What the person may do.
     pub role: Role,
+    /// The carrier of a user of the role `carrier`; absent for others.
+    pub carrier: Option<CarrierRef>,
     /// Has a password.
     pub has_password: bool,
     /// Log-ins want a code beside the password.
@@ -97,6 +101,8 @@ pub struct UserNew {
     pub name: String,
     /// What the person may do.
     pub role: Role,
+    /// Whose user it is; wanted for the role `carrier`, and for no other.
+    pub carrier: Option<CarrierRef>,
     /// At least 10 characters.
     #[schema(min_length = 10, max_length = 256)]
     pub password: String,
@@ -201,7 +207,8 @@ async fn by_token(app: &App, token: &str) -> Answered<Option<(StoredUser, By)>> 
         return Ok(Some((user, By::Token)));
     }
     let role = Role::Admin.as_str().to_owned();
-    let draft = UserDraft { name: FIRST_ADMIN.to_owned(), role, password_hash: String::new(), active: true };
+    let draft =
+        UserDraft { name: FIRST_ADMIN.to_owned(), role, password_hash: String::new(), active: true, carrier: None };
     Ok(Some((app.store.create_user(&draft).await?, By::Token)))
 }
 
@@ -283,8 +290,15 @@ async fn create_user(
     if new.name.is_empty() || new.name.len() > 64 || !new.name.chars().all(fits) {
         return Err(Problem::invalid("/name", "1 to 64 of letters, digits, '@', '.', '_' and '-' are wanted"));
     }
+    if (new.role == Role::Carrier) != new.carrier.is_some() {
+        return Err(Problem::invalid("/carrier", "the role carrier needs one, and no other role has one"));
+    }
+    if let Some(carrier) = new.carrier {
+        app.store.get::<CarrierDraft>(carrier.0).await?;
+    }
     let password_hash = app.passwords.make(good(new.password)?).await;
-    let draft = UserDraft { name: new.name, role: new.role.as_str().to_owned(), password_hash, active: true };
+    let (role, carrier) = (new.role.as_str().to_owned(), new.carrier.map(|carrier| carrier.0));
+    let draft = UserDraft { name: new.name, role, password_hash, active: true, carrier };
     let user = User::show(&app.store.create_user(&draft).await?);
     app.store.audit(&caller.entry("create", user.id, None, Some(&user))).await?;
     Ok((StatusCode::CREATED, Json(user)))
@@ -316,6 +330,7 @@ impl Me {
             name: String::new(),
             user: None,
             role: None,
+            carrier: None,
             scopes: caller.scopes.clone(),
             csrf_token: None,
             has_password: false,
@@ -325,7 +340,8 @@ impl Me {
             version: version.to_owned(),
         };
         match &caller.who {
-            Who::User { id, name, role, has_password, has_second_factor, must_prove, csrf, .. } => {
+            Who::User { id, name, role, carrier, has_password, has_second_factor, must_prove, csrf, .. } => {
+                me.carrier = carrier.map(CarrierRef);
                 me.name.clone_from(name);
                 me.user = Some(UserRef(*id));
                 me.role = Some(*role);
@@ -345,6 +361,7 @@ impl User {
             id: UserRef(user.id),
             name: user.draft.name.clone(),
             role: Role::parse(&user.draft.role).unwrap_or(Role::Viewer),
+            carrier: user.draft.carrier.map(CarrierRef),
             has_password: !user.draft.password_hash.is_empty(),
             has_second_factor: user.second_factor.is_some(),
             created_at: Time(user.created),

@@ -350,7 +350,7 @@ async fn search(
     }))
 }
 
-fn cursor((started, id): CdrKey) -> String {
+pub(super) fn cursor((started, id): CdrKey) -> String {
     page::cursor_of(&[&started.micros().to_be_bytes()[..], &id[..]].concat())
 }
 

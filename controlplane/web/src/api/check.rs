@@ -111,7 +111,7 @@ async fn check(
 }
 
 impl RateCheck {
-    fn of(to: &Destination, deck: &DeckView<'_>, view: &View<'_>, at: WallTime) -> RateCheck {
+    pub(super) fn of(to: &Destination, deck: &DeckView<'_>, view: &View<'_>, at: WallTime) -> RateCheck {
         let found = to.rate(deck, at);
         let text = |number: &Number| String::from_utf8_lossy(number.digits()).into_owned();
         let asked = text(to.asked(deck));

@@ -120,6 +120,11 @@ async fn list(
     Key(deck): Key<DeckRef>,
     Query(filter): Query<RateFilter>,
 ) -> Answered<Json<List<Rate>>> {
+    Ok(Json(part(&app, deck, &filter).await?))
+}
+
+/// A part of a deck's rates.
+pub(super) async fn part(app: &App, deck: DeckRef, filter: &RateFilter) -> Answered<List<Rate>> {
     let limit = page::limit(filter.limit)?;
     let prefix = filter.prefix.as_deref().unwrap_or("");
     let wanted = filter.destination.as_deref().unwrap_or("").to_lowercase();
@@ -136,11 +141,11 @@ async fn list(
                 found.push(Rate::show(&rate));
             }
             if found.len() == limit as usize {
-                return Ok(Json(List::part(found, after.as_ref().map(cursor))));
+                return Ok(List::part(found, after.as_ref().map(cursor)));
             }
         }
         if !more || looked_at >= LOOKED_AT_MAX {
-            return Ok(Json(List::part(found, after.as_ref().filter(|_| more).map(cursor))));
+            return Ok(List::part(found, after.as_ref().filter(|_| more).map(cursor)));
         }
     }
 }

@@ -23,6 +23,8 @@ pub enum Who {
         name: String,
         /// What the user may do.
         role: Role,
+        /// The carrier of a user of the role `carrier`.
+        carrier: Option<u32>,
         /// Has a password.
         has_password: bool,
         /// Has a second factor.
@@ -64,6 +66,11 @@ impl Caller {
     /// True when the caller has this scope or may do everything.
     pub fn may(&self, scope: Scope) -> bool {
         self.scopes.iter().any(|held| *held == scope || *held == Scope::Admin)
+    }
+
+    /// This caller sees what is one carrier's and nothing else.
+    pub fn is_confined(&self) -> bool {
+        matches!(&self.who, Who::User { role: Role::Carrier, .. } | Who::User { carrier: Some(_), .. })
     }
 
     /// As in the audit: `user:anna` or `key:billing`.
@@ -162,6 +169,30 @@ impl<R> Deref for May<R> {
     }
 }
 
+/// The carrier whose user asks. A handler that has it answers nobody else, and tells of nothing but that carrier.
+#[derive(Clone, Copy, Debug)]
+pub struct Own(pub u32);
+
+impl<S: Send + Sync> FromRequestParts<S> for Own {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Own, Problem> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        match caller.who {
+            Who::User { must_prove: true, .. } => Err(unproved()),
+            Who::User { role: Role::Carrier, carrier: Some(carrier), .. } => Ok(Own(carrier)),
+            Who::User { .. } | Who::Key { .. } => {
+                Err(Problem::new(Code::NotAllowed, "this is for users of the role carrier"))
+            }
+        }
+    }
+}
+
+fn unproved() -> Problem {
+    let detail = "whoever has this role must have a second factor: POST /api/v1/me/second-factor begins one";
+    Problem::new(Code::SecondFactorMissing, detail)
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = Problem;
 
@@ -180,8 +211,7 @@ impl<S: Send + Sync, R: Right> FromRequestParts<S> for May<R> {
             return Ok(May(caller, PhantomData));
         }
         if matches!(caller.who, Who::User { must_prove: true, .. }) {
-            let detail = "whoever has this role must have a second factor: POST /api/v1/me/second-factor begins one";
-            return Err(Problem::new(Code::SecondFactorMissing, detail));
+            return Err(unproved());
         }
         let detail = format!("this needs the scope {}", R::SCOPE.as_str());
         Err(Problem::new(Code::NotAllowed, detail))

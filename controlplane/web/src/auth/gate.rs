@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -21,6 +21,17 @@ use crate::services::App;
 use crate::value::KeyRef;
 use crate::value::Time;
 
+/// Below it stands what users of the role `carrier` may ask for.
+pub const PORTAL: &str = "/api/v1/portal/";
+/// What they may ask for besides: about their own log-in.
+const OWN_LOG_IN: [&str; 6] = [
+    LOG_IN,
+    "/api/v1/me",
+    "/api/v1/me/password",
+    "/api/v1/me/second-factor",
+    "/api/v1/me/second-factor/remove",
+    "/api/v1/me/recovery-codes",
+];
 /// The cookie that carries a log-in.
 pub const COOKIE: &str = "tandem_session";
 /// Where callers log in, by POST.
@@ -71,6 +82,10 @@ pub(crate) async fn gate(State(app): State<App>, mut request: Request, next: Nex
         Ok(caller) => caller,
         Err(problem) => return problem.into_response(),
     };
+    if caller.is_confined() && !is_for_carriers(&request) {
+        return Problem::new(Code::NotAllowed, "users of the role carrier may ask for /api/v1/portal alone")
+            .into_response();
+    }
     let budget = app.budgets.spend(&caller.actor(), Instant::now());
     request.extensions_mut().insert(caller.clone());
     let mut response = match () {
@@ -85,6 +100,12 @@ pub(crate) async fn gate(State(app): State<App>, mut request: Request, next: Nex
     };
     budget.tell(response.headers_mut());
     response
+}
+
+/// Whether users of the role `carrier` may ask for this at all: by the path that it will be answered by, not by how it is written.
+fn is_for_carriers(request: &Request) -> bool {
+    let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    path.is_some_and(|path| path.starts_with(PORTAL) || OWN_LOG_IN.contains(&path))
 }
 
 /// The address that a request came from.
@@ -193,20 +214,23 @@ async fn by_cookie(app: &App, secret: [u8; 32], address: String) -> Answered<Cal
 
 /// The caller of a log-in. Who must have a second factor and has none may do nothing but set one up.
 pub fn of_user(session: &WebSession, user: &User, must_prove: bool, address: String) -> Caller {
-    // A role that this program does not know may look, no more.
-    let role = Role::parse(&user.draft.role).unwrap_or(Role::Viewer);
+    // A role that this program does not know may do nothing.
+    let known = Role::parse(&user.draft.role);
+    let role = known.unwrap_or(Role::Viewer);
     let must_prove = must_prove && user.second_factor.is_none();
     let who = Who::User {
         id: user.id,
         name: user.draft.name.clone(),
         role,
+        carrier: user.draft.carrier,
         has_password: !user.draft.password_hash.is_empty(),
         has_second_factor: user.second_factor.is_some(),
         must_prove,
         csrf: session.csrf.clone(),
         session: session.secret_hash,
     };
-    let scopes = if must_prove { Vec::new() } else { role.scopes() };
+    let may = known.filter(|_| !must_prove && (role == Role::Carrier) == user.draft.carrier.is_some());
+    let scopes = may.map_or_else(Vec::new, Role::scopes);
     Caller { who, scopes, expires: Some(session.expires), address }
 }
 

@@ -1502,6 +1502,159 @@ export interface paths {
         patch: operations["patch_plans_id"];
         trace?: never;
     };
+    "/api/v1/portal/accounts/{id}/invoices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists invoices of one of the carrier's accounts, newest first. */
+        get: operations["get_portal_accounts_id_invoices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/portal/accounts/{id}/payments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists payments and corrections of one of the carrier's accounts, newest first. */
+        get: operations["get_portal_accounts_id_payments"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/portal/calls": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the carrier's running calls on this node, oldest first. */
+        get: operations["get_portal_calls"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/portal/cdrs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Searches the carrier's calls that are over in a window, newest first. */
+        get: operations["get_portal_cdrs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/portal/decks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the carrier's price lists. */
+        get: operations["get_portal_decks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/portal/decks/{id}/rates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the rates of one of the carrier's price lists. */
+        get: operations["get_portal_decks_id_rates"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/portal/invoices/{id}/file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Gives one of the carrier's invoices as a file: a page to print, a PDF, or CSV. */
+        get: operations["get_portal_invoices_id_file"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/portal/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tells a carrier's user how the carrier stands: balance, running calls, limits. */
+        get: operations["get_portal_overview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/portal/rates:check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tells what calls to numbers cost at this moment, by the rates that calls are charged by. */
+        get: operations["get_portal_rates_check"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/rates:check": {
         parameters: {
             query?: never;
@@ -5571,6 +5724,184 @@ export interface components {
             next_cursor?: string | null;
         };
         /** @description A part of a list. */
+        List_PortalCall: {
+            /** @description When this was read. */
+            as_of: components["schemas"]["Time"];
+            /** @description The rows. */
+            data: {
+                /** @description It is answered. */
+                answered: boolean;
+                /** @description The destination. */
+                called: string;
+                /** @description The caller. */
+                calling: string;
+                /** @description Thirty-two hexadecimal digits. */
+                id: string;
+                /** @description Price of a minute. */
+                per_minute: components["schemas"]["Amount"];
+                /** @description When the INVITE came. */
+                started_at: components["schemas"]["Time"];
+                /**
+                 * Format: int64
+                 * @description Milliseconds since the answer; absent before it.
+                 */
+                talking_ms?: number | null;
+                /** @description Where it came in. */
+                trunk: string;
+            }[];
+            /** @description Where the next part starts; absent at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description A part of a list. */
+        List_PortalCdr: {
+            /** @description When this was read. */
+            as_of: components["schemas"]["Time"];
+            /** @description The rows. */
+            data: {
+                answered_at?: null | components["schemas"]["Time"];
+                /** @description The call: thirty-two hexadecimal digits. */
+                call: string;
+                /** @description Call-ID header. */
+                call_id: string;
+                /** @description The destination as received. */
+                called: string;
+                /** @description The caller. */
+                calling: string;
+                /**
+                 * Format: int64
+                 * @description Why it ended, by ITU-T Q.850; absent where the switch refused it.
+                 */
+                cause?: number | null;
+                charge?: null | components["schemas"]["PortalCharge"];
+                /**
+                 * Format: int64
+                 * @description Milliseconds from answer to end.
+                 */
+                duration_ms: number;
+                /** @description When it ended. */
+                ended_at: components["schemas"]["Time"];
+                /**
+                 * Format: int64
+                 * @description Milliseconds from the INVITE to the first 18x.
+                 */
+                pdd_ms?: number | null;
+                /** @description The carrier ended it. */
+                released_by_you: boolean;
+                /**
+                 * Format: int64
+                 * @description The SIP status that was answered; 0 if none.
+                 */
+                sip_status: number;
+                /** @description When the INVITE arrived. */
+                started_at: components["schemas"]["Time"];
+                /** @description Where it came in. */
+                trunk: string;
+            }[];
+            /** @description Where the next part starts; absent at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description A part of a list. */
+        List_PortalDeck: {
+            /** @description When this was read. */
+            as_of: components["schemas"]["Time"];
+            /** @description The rows. */
+            data: {
+                /** @description ISO 4217. */
+                currency: string;
+                /** @description Its id. */
+                id: components["schemas"]["DeckRef"];
+                /** @description The trunks whose calls cost what it says. */
+                trunks: string[];
+            }[];
+            /** @description Where the next part starts; absent at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description A part of a list. */
+        List_PortalInvoice: {
+            /** @description When this was read. */
+            as_of: components["schemas"]["Time"];
+            /** @description The rows. */
+            data: {
+                /**
+                 * Format: int64
+                 * @description Seconds that were billed.
+                 */
+                billed_s: number;
+                /**
+                 * Format: int64
+                 * @description Calls that cost something.
+                 */
+                calls: number;
+                /** @description ISO 4217. */
+                currency: string;
+                /** @description Calls that began from this moment on, */
+                from: components["schemas"]["Time"];
+                /** @description Its number behind `inv_`. */
+                id: components["schemas"]["InvoiceRef"];
+                /** @description When it was made. */
+                made_at: components["schemas"]["Time"];
+                /** @description What is to be paid before tax. */
+                net: components["schemas"]["Amount"];
+                /** @description Tax. */
+                tax: components["schemas"]["Amount"];
+                /** @description and before this one. */
+                till: components["schemas"]["Time"];
+                /** @description What is to be paid. */
+                total: components["schemas"]["Amount"];
+                voided_at?: null | components["schemas"]["Time"];
+            }[];
+            /** @description Where the next part starts; absent at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description A part of a list. */
+        List_PortalPayment: {
+            /** @description When this was read. */
+            as_of: components["schemas"]["Time"];
+            /** @description The rows. */
+            data: {
+                /** @description How much. */
+                amount: components["schemas"]["Amount"];
+                /** @description When it was booked. */
+                at: components["schemas"]["Time"];
+                /** @description The balance then. */
+                balance: components["schemas"]["Amount"];
+                /** @description `payment`, `correction` or `payout`. */
+                kind: string;
+                /** @description The payer's own number. */
+                reference: string;
+            }[];
+            /** @description Where the next part starts; absent at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description A part of a list. */
+        List_PortalRateCheck: {
+            /** @description When this was read. */
+            as_of: components["schemas"]["Time"];
+            /** @description The rows. */
+            data: {
+                /** @description Calls there are refused. */
+                blocked: boolean;
+                connection_fee?: null | components["schemas"]["Amount"];
+                /** @description ISO 4217. */
+                currency: string;
+                /** @description The price list. */
+                deck: components["schemas"]["DeckRef"];
+                /** @description What people call the destination. */
+                destination: string;
+                hours?: null | components["schemas"]["RateHours"];
+                jurisdiction?: null | components["schemas"]["RateJurisdiction"];
+                /** @description The number that was looked up. */
+                number: string;
+                per_minute?: null | components["schemas"]["Amount"];
+                /** @description The prefix that matches; absent without a rate. */
+                prefix?: string | null;
+                /** @description Seconds billed at least, and the step after. */
+                steps: string;
+            }[];
+            /** @description Where the next part starts; absent at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description A part of a list. */
         List_Rate: {
             /** @description When this was read. */
             as_of: components["schemas"]["Time"];
@@ -5850,6 +6181,7 @@ export interface components {
             as_of: components["schemas"]["Time"];
             /** @description The rows. */
             data: {
+                carrier?: null | components["schemas"]["CarrierRef"];
                 /** @description When made. */
                 created_at: components["schemas"]["Time"];
                 /** @description Has a password. */
@@ -6045,6 +6377,7 @@ export interface components {
         };
         /** @description Who is calling. */
         Me: {
+            carrier?: null | components["schemas"]["CarrierRef"];
             /** @description Send this as the header `x-csrf-token` with every POST, PATCH, PUT and DELETE; absent for a key. */
             csrf_token?: string | null;
             expires_at?: null | components["schemas"]["Time"];
@@ -6961,6 +7294,217 @@ export interface components {
              */
             send?: boolean;
         };
+        /** @description A carrier's money. */
+        PortalAccount: {
+            /** @description What new calls may still use, credit included. */
+            available: components["schemas"]["Amount"];
+            /** @description Payments less charges. */
+            balance: components["schemas"]["Amount"];
+            /** @description Its short name. */
+            code: string;
+            credit_limit?: null | components["schemas"]["Amount"];
+            /** @description ISO 4217. */
+            currency: string;
+            /** @description Its id. */
+            id: components["schemas"]["AccountRef"];
+        };
+        /** @description A running call. */
+        PortalCall: {
+            /** @description It is answered. */
+            answered: boolean;
+            /** @description The destination. */
+            called: string;
+            /** @description The caller. */
+            calling: string;
+            /** @description Thirty-two hexadecimal digits. */
+            id: string;
+            /** @description Price of a minute. */
+            per_minute: components["schemas"]["Amount"];
+            /** @description When the INVITE came. */
+            started_at: components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description Milliseconds since the answer; absent before it.
+             */
+            talking_ms?: number | null;
+            /** @description Where it came in. */
+            trunk: string;
+        };
+        /** @description A call that is over. */
+        PortalCdr: {
+            answered_at?: null | components["schemas"]["Time"];
+            /** @description The call: thirty-two hexadecimal digits. */
+            call: string;
+            /** @description Call-ID header. */
+            call_id: string;
+            /** @description The destination as received. */
+            called: string;
+            /** @description The caller. */
+            calling: string;
+            /**
+             * Format: int64
+             * @description Why it ended, by ITU-T Q.850; absent where the switch refused it.
+             */
+            cause?: number | null;
+            charge?: null | components["schemas"]["PortalCharge"];
+            /**
+             * Format: int64
+             * @description Milliseconds from answer to end.
+             */
+            duration_ms: number;
+            /** @description When it ended. */
+            ended_at: components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description Milliseconds from the INVITE to the first 18x.
+             */
+            pdd_ms?: number | null;
+            /** @description The carrier ended it. */
+            released_by_you: boolean;
+            /**
+             * Format: int64
+             * @description The SIP status that was answered; 0 if none.
+             */
+            sip_status: number;
+            /** @description When the INVITE arrived. */
+            started_at: components["schemas"]["Time"];
+            /** @description Where it came in. */
+            trunk: string;
+        };
+        /** @description What a call costs. */
+        PortalCharge: {
+            /**
+             * Format: int64
+             * @description Seconds billed.
+             */
+            billed_s: number;
+            /** @description ISO 4217. */
+            currency: string;
+            /** @description What the price of a minute counts in. */
+            deck_currency: string;
+            /** @description Price of sixty seconds, in `deck_currency`. */
+            per_minute: components["schemas"]["Amount"];
+            /** @description The price, with tax. */
+            price: components["schemas"]["Amount"];
+            /** @description The tax within it. */
+            tax: components["schemas"]["Amount"];
+        };
+        /** @description A price list of the carrier's. */
+        PortalDeck: {
+            /** @description ISO 4217. */
+            currency: string;
+            /** @description Its id. */
+            id: components["schemas"]["DeckRef"];
+            /** @description The trunks whose calls cost what it says. */
+            trunks: string[];
+        };
+        /** @description An invoice. */
+        PortalInvoice: {
+            /**
+             * Format: int64
+             * @description Seconds that were billed.
+             */
+            billed_s: number;
+            /**
+             * Format: int64
+             * @description Calls that cost something.
+             */
+            calls: number;
+            /** @description ISO 4217. */
+            currency: string;
+            /** @description Calls that began from this moment on, */
+            from: components["schemas"]["Time"];
+            /** @description Its number behind `inv_`. */
+            id: components["schemas"]["InvoiceRef"];
+            /** @description When it was made. */
+            made_at: components["schemas"]["Time"];
+            /** @description What is to be paid before tax. */
+            net: components["schemas"]["Amount"];
+            /** @description Tax. */
+            tax: components["schemas"]["Amount"];
+            /** @description and before this one. */
+            till: components["schemas"]["Time"];
+            /** @description What is to be paid. */
+            total: components["schemas"]["Amount"];
+            voided_at?: null | components["schemas"]["Time"];
+        };
+        /** @description A carrier at one glance. */
+        PortalOverview: {
+            /** @description Its accounts. */
+            accounts: components["schemas"]["PortalAccount"][];
+            /**
+             * Format: int64
+             * @description Of these, answered.
+             */
+            answered: number;
+            /**
+             * Format: int64
+             * @description Calls of its that run on this node.
+             */
+            calls: number;
+            /** @description Its short name. */
+            code: string;
+            /** @description The company's name. */
+            name: string;
+            /** @description Where its calls come in. */
+            trunks: components["schemas"]["PortalTrunk"][];
+        };
+        /** @description A payment or a correction. */
+        PortalPayment: {
+            /** @description How much. */
+            amount: components["schemas"]["Amount"];
+            /** @description When it was booked. */
+            at: components["schemas"]["Time"];
+            /** @description The balance then. */
+            balance: components["schemas"]["Amount"];
+            /** @description `payment`, `correction` or `payout`. */
+            kind: string;
+            /** @description The payer's own number. */
+            reference: string;
+        };
+        /** @description What a call to a number costs. */
+        PortalRateCheck: {
+            /** @description Calls there are refused. */
+            blocked: boolean;
+            connection_fee?: null | components["schemas"]["Amount"];
+            /** @description ISO 4217. */
+            currency: string;
+            /** @description The price list. */
+            deck: components["schemas"]["DeckRef"];
+            /** @description What people call the destination. */
+            destination: string;
+            hours?: null | components["schemas"]["RateHours"];
+            jurisdiction?: null | components["schemas"]["RateJurisdiction"];
+            /** @description The number that was looked up. */
+            number: string;
+            per_minute?: null | components["schemas"]["Amount"];
+            /** @description The prefix that matches; absent without a rate. */
+            prefix?: string | null;
+            /** @description Seconds billed at least, and the step after. */
+            steps: string;
+        };
+        /** @description A way in, with its limits. */
+        PortalTrunk: {
+            /** @description It takes calls. */
+            active: boolean;
+            /**
+             * Format: int64
+             * @description Calls that run on it.
+             */
+            calls: number;
+            /**
+             * Format: int64
+             * @description Calls at once at most; absent for no limit of its own.
+             */
+            capacity?: number | null;
+            /** @description Its short name. */
+            code: string;
+            /**
+             * Format: int64
+             * @description New calls a second at most; absent for no limit of its own.
+             */
+            cps?: number | null;
+        };
         /** @description One side's price and the inputs of its arithmetic. */
         Price: {
             /**
@@ -7793,7 +8337,7 @@ export interface components {
          * @description What a user may do.
          * @enum {string}
          */
-        Role: "admin" | "operator" | "viewer";
+        Role: "admin" | "operator" | "viewer" | "carrier";
         /**
          * @description How call milliseconds become seconds.
          * @enum {string}
@@ -8606,6 +9150,7 @@ export interface components {
         Unit: "minute" | "second" | "increment";
         /** @description A person. */
         User: {
+            carrier?: null | components["schemas"]["CarrierRef"];
             /** @description When made. */
             created_at: components["schemas"]["Time"];
             /** @description Has a password. */
@@ -8621,6 +9166,7 @@ export interface components {
         };
         /** @description A person to be let in. */
         UserNew: {
+            carrier?: null | components["schemas"]["CarrierRef"];
             /** @description The name to log in with: 1 to 64 of `[0-9A-Za-z@._-]`. */
             name: string;
             /** @description At least 10 characters. */
@@ -12709,6 +13255,312 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Plan"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_portal_accounts_id_invoices: {
+        parameters: {
+            query?: {
+                /** @description Rows at most, 1 to 1,000; default 200. */
+                limit?: number;
+                /** @description `next_cursor` of the part before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: components["schemas"]["AccountRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A part of the list. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_PortalInvoice"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_portal_accounts_id_payments: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["AccountRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The newest 1,000 at most. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_PortalPayment"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_portal_calls: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The calls, 1,000 at most. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_PortalCall"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_portal_cdrs: {
+        parameters: {
+            query: {
+                /** @description Started at this moment or later. */
+                from: string;
+                /** @description Started before this moment. */
+                till: string;
+                /** @description The caller starts with these digits. */
+                calling?: string;
+                /** @description The destination starts with these digits. */
+                called?: string;
+                /** @description Only answered, or only not answered. */
+                answered?: boolean;
+                /** @description Rows at most, 1 to 1,000; default 200. The newest come first. */
+                limit?: number;
+                /** @description `next_cursor` of the part before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A part of the list. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_PortalCdr"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_portal_decks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_PortalDeck"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_portal_decks_id_rates: {
+        parameters: {
+            query?: {
+                /** @description Rates whose prefix starts with these characters. */
+                prefix?: string;
+                /** @description Rates whose destination's name contains this, capital or small. */
+                destination?: string;
+                /** @description Rows at most, 1 to 1,000; default 200. */
+                limit?: number;
+                /** @description `next_cursor` of the part before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: components["schemas"]["DeckRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A part of the list; it may be short and still have a next one. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Rate"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_portal_invoices_id_file: {
+        parameters: {
+            query?: {
+                /** @description How the file is written; default `html`. */
+                format?: "html" | "pdf" | "csv";
+            };
+            header?: never;
+            path: {
+                id: components["schemas"]["InvoiceRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                    "application/pdf": string;
+                    "text/csv": string;
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_portal_overview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it stands. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PortalOverview"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_portal_rates_check: {
+        parameters: {
+            query: {
+                /** @description A number or a prefix, digits only or with `+`; several are separated by commas, 100 at most. */
+                number: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A row a number and price list. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_PortalRateCheck"];
                 };
             };
             /** @description What is wrong. */

@@ -12,6 +12,8 @@ export interface Login {
   /** The role must have a second factor, and there is none: nothing else is open. */
   mustProve: boolean;
   hasPassword: boolean;
+  /** A carrier's user, who has pages of its own. */
+  isCarrier: boolean;
   /** Asks again who is logged in. */
   again: () => Promise<void>;
   /** The login has ended by itself, while its user was at work. */
@@ -110,5 +112,5 @@ export function useLogin(): Login {
 
   const state = me === undefined ? 'asking' : me === null ? 'out' : 'in';
   const mustProve = me?.must_have_second_factor ?? false;
-  return { state, user: me?.name ?? '', mustProve, hasPassword: me?.has_password ?? false, again, ended, times, error, wantsCode, enter, leave };
+  return { state, user: me?.name ?? '', mustProve, hasPassword: me?.has_password ?? false, isCarrier: me?.role === 'carrier', again, ended, times, error, wantsCode, enter, leave };
 }

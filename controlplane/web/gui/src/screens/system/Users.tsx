@@ -3,36 +3,27 @@ import { useState } from 'react';
 import { Alert, Button, Table, TableBody, TableCell, TableHead, TableRow } from '@mui/material';
 import Add from '@mui/icons-material/AddOutlined';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { Link } from 'wouter';
 import { api, body, type Schemas } from '../../api/http';
+import { useCarriers } from '../../api/objects';
 import { NewDialog } from '../../common/Change';
 import { Confirm, FormDialog, type Field } from '../../common/Form';
 import { State, When } from '../../common/Fact';
 import { Panel, Trouble } from '../../common/Panel';
 import { May, useMay } from '../../common/May';
+import { OwnPassword } from './OwnPassword';
 import { SecondFactor } from './SecondFactor';
 
 type User = Schemas['User'];
 
-const ROLES: { value: User['role']; text: string }[] = [{ value: 'admin', text: 'admin: everything' }, { value: 'operator', text: 'operator: all but users and keys' }, { value: 'viewer', text: 'viewer: looks only' }];
+const ROLES: { value: User['role']; text: string }[] = [{ value: 'admin', text: 'admin: everything' }, { value: 'operator', text: 'operator: all but users and keys' }, { value: 'viewer', text: 'viewer: looks only' }, { value: 'carrier', text: 'carrier: its own calls, rates and invoices only' }];
 
-const FIELDS: Field[] = [
+const FIELDS = (carriers: { value: string; text: string }[]): Field[] => [
   { name: 'name', label: 'Name', kind: 'text' },
   { name: 'role', label: 'Role', kind: 'choice', choices: ROLES },
+  { name: 'carrier', label: 'Carrier', kind: 'choice', choices: carriers, optional: true, help: 'Of a user of the role carrier, who sees nothing else', wide: true },
   { name: 'password', label: 'Password', kind: 'password', help: 'At least 10 characters', wide: true },
 ];
-
-/** The own password: the first administrator comes by link and has none. */
-function OwnPassword({ has, onClose }: { has: boolean; onClose: () => void }) {
-  const queries = useQueryClient();
-  const current: Field[] = has ? [{ name: 'current', label: 'Present password', kind: 'password', wide: true }] : [];
-  return (
-    <FormDialog title="Your password" verb="Save" start={{}} onClose={onClose} fields={[...current, { name: 'password', label: 'New password', kind: 'password', help: 'At least 10 characters', wide: true }]}
-      onSend={async (values) => {
-        await body(api.PUT('/api/v1/me/password', { body: values as unknown as Schemas['PasswordNew'] }));
-        await queries.invalidateQueries();
-      }} />
-  );
-}
 
 /** Which roles must have a second factor. */
 function Roles({ onClose }: { onClose: () => void }) {
@@ -55,6 +46,7 @@ function Roles({ onClose }: { onClose: () => void }) {
 export function Users() {
   const queries = useQueryClient();
   const may = useMay();
+  const carriers = useCarriers();
   const users = useQuery({ queryKey: ['users'], queryFn: () => body(api.GET('/api/v1/users')), enabled: may('admin') });
   const me = useQuery({ queryKey: ['me'], queryFn: () => body(api.GET('/api/v1/me')) });
   const [doing, setDoing] = useState<'new' | 'password' | 'factor' | 'roles' | { what: 'delete' | 'factor-off'; user: User } | null>(null);
@@ -69,14 +61,14 @@ export function Users() {
             {!may('admin') && me.data && <TableRow><TableCell>{me.data.name} (you)</TableCell><TableCell>{me.data.role}</TableCell><TableCell>{me.data.has_password ? 'set' : <State tone="warning">none</State>}</TableCell><TableCell>{me.data.has_second_factor ? 'set' : 'none'}</TableCell><TableCell colSpan={2} /></TableRow>}
             {users.data?.data.map((user) => (
               <TableRow key={user.id} hover>
-                <TableCell>{user.name}{user.id === me.data?.user && ' (you)'}</TableCell><TableCell>{user.role}</TableCell><TableCell>{user.has_password ? 'set' : <State tone="warning">none</State>}</TableCell><TableCell>{user.has_second_factor ? 'set' : 'none'}</TableCell><TableCell><When at={user.created_at} part="minute" /></TableCell>
+                <TableCell>{user.name}{user.id === me.data?.user && ' (you)'}</TableCell><TableCell>{user.role}{user.carrier && <> of <Link href={`/carriers/${user.carrier}`}>{carriers.data?.find((carrier) => carrier.id === user.carrier)?.code ?? user.carrier}</Link></>}</TableCell><TableCell>{user.has_password ? 'set' : <State tone="warning">none</State>}</TableCell><TableCell>{user.has_second_factor ? 'set' : 'none'}</TableCell><TableCell><When at={user.created_at} part="minute" /></TableCell>
                 <TableCell align="right" sx={{ py: '0 !important', whiteSpace: 'nowrap' }}>{user.id !== me.data?.user && <>{user.has_second_factor && <Button onClick={() => setDoing({ what: 'factor-off', user })}>Second factor off</Button>}<Button color="error" onClick={() => setDoing({ what: 'delete', user })}>Delete</Button></>}</TableCell>
               </TableRow>
             ))}
           </TableBody>
         </Table>
       </Panel>
-      {doing === 'new' && <NewDialog title="New user" fields={FIELDS} start={{ role: 'operator' }} onClose={() => setDoing(null)} send={(values) => body(api.POST('/api/v1/users', { body: values as unknown as Schemas['UserNew'] }))} />}
+      {doing === 'new' && <NewDialog title="New user" fields={FIELDS(carriers.data?.map((carrier) => ({ value: carrier.id, text: carrier.code })) ?? [])} start={{ role: 'operator', carrier: null }} onClose={() => setDoing(null)} send={(values) => body(api.POST('/api/v1/users', { body: values as unknown as Schemas['UserNew'] }))} />}
       {doing === 'password' && <OwnPassword has={me.data?.has_password ?? true} onClose={() => setDoing(null)} />}
       {doing === 'factor' && <SecondFactor must={false} hasPassword={me.data?.has_password ?? true} onClose={() => setDoing(null)} />}
       {doing === 'roles' && <Roles onClose={() => setDoing(null)} />}

@@ -1,0 +1,8 @@
+-- Users who see what is one carrier's and nothing else. They are not active in `users`, so that a program which does not know this table lets
+-- them in as nobody; without their carrier they are nobody too.
+CREATE TABLE IF NOT EXISTS carrier_logins (
+    user_id INTEGER NOT NULL PRIMARY KEY,
+    carrier INTEGER NOT NULL,
+    FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
+    FOREIGN KEY (carrier) REFERENCES carriers (id) ON DELETE CASCADE
+) STRICT;

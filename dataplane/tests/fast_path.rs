@@ -42,6 +42,10 @@ impl Phone {
     fn new(world: &World, host: u16, media_port: u16) -> Phone {
         let sip = world.peer(&format!("192.0.2.{host}:5060"));
         let media = world.peer(&format!("192.0.2.{host}:{media_port}"));
+        Phone::with(sip, media)
+    }
+
+    fn with(sip: UdpSocket, media: UdpSocket) -> Phone {
         Phone { sip, media, to: SWITCH.parse().unwrap(), sequence: 0, version: 0 }
     }
 
@@ -49,9 +53,10 @@ impl Phone {
         self.version += 1;
         let at = self.media.local_addr().unwrap();
         format!(
-            "v=0\r\no=- 1 {} IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {} RTP/AVP 0\r\na={direction}\r\n",
+            "v=0\r\no=- 1 {} IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\nm=audio {} RTP/AVP 0\r\na={direction}\r\n",
             self.version,
             at.port(),
+            family = if at.is_ipv4() { "IP4" } else { "IP6" },
             ip = at.ip()
         )
     }
@@ -72,7 +77,8 @@ impl Phone {
             if text.starts_with(begins) {
                 if let Some(media) = text.lines().find_map(|line| line.strip_prefix("m=audio ")) {
                     let port = media.split(' ').next().unwrap().parse().unwrap();
-                    self.to = SocketAddr::new(self.to.ip(), port);
+                    let at = line(&text, "c=IN ").trim().rsplit(' ').next().unwrap();
+                    self.to = SocketAddr::new(at.parse().unwrap(), port);
                 }
                 return text;
             }
@@ -113,6 +119,11 @@ struct Stage {
 
 impl Stage {
     fn new(world: &World, data: &Path, mode: &'static str, sockets: &'static str) -> Stage {
+        let phones = [Phone::new(world, 2, 4_000), Phone::new(world, 3, 6_000)];
+        Stage::between(world, data, phones, ["--fast-path", mode, "--media-sockets", sockets])
+    }
+
+    fn between<const N: usize>(world: &World, data: &Path, phones: [Phone; 2], ways: [&'static str; N]) -> Stage {
         let mut model = world::world();
         let way_in = world::way_in(&mut model, 1, &["192.0.2.2/32"], "");
         (way_in.cps, way_in.capacity, way_in.media_timeout_s) = (0, 0, 2);
@@ -124,10 +135,9 @@ impl Stage {
         std::fs::write(folder.join("current"), "1.snap").unwrap();
         let data = data.to_owned();
         let plane = world.as_switch(move || {
-            let ways = ["--fast-path", mode, "--media-sockets", sockets];
             Plane::start(&data, &[&["--sip", SWITCH, "--rtp", "20000-20099", "--log", "warn"][..], &ways].concat())
         });
-        let (caller, called) = (Phone::new(world, 2, 4_000), Phone::new(world, 3, 6_000));
+        let [caller, called] = phones;
         Stage { plane, caller, called, dialog: String::new(), number: 1 }
     }
 
@@ -149,8 +159,7 @@ impl Stage {
              Max-Forwards: 70\r\nFrom: <sip:4930@{from}>;tag={name}\r\nTo: <sip:442071838750@{SWITCH}>\r\n\
              Call-ID: {name}@here\r\nCSeq: 1 INVITE"
         );
-        self.caller.say(&invite, &body);
-        self.lend();
+        self.lend(|caller| caller.say(&invite, &body));
         let passed = self.called.hear("INVITE ");
         self.called.accept(&passed, "sendrecv");
         let answer = self.caller.hear("SIP/2.0 200");
@@ -163,12 +172,17 @@ impl Stage {
         self.called.hear("ACK ");
     }
 
-    /// Money that the switch asks for, if it does, until the called end hears of the call.
-    fn lend(&mut self) {
-        let deadline = Instant::now() + PATIENCE;
+    /// Money that the switch asks for, if it does, until the called end hears of the call. The caller says again what begins it: the switch may
+    /// not listen yet.
+    fn lend(&mut self, begin: impl Fn(&Phone)) {
+        let (deadline, mut again_at) = (Instant::now() + PATIENCE, Instant::now());
         self.called.sip.set_nonblocking(true).unwrap();
         while self.called.sip.peek(&mut [0]).is_err() {
             assert!(Instant::now() < deadline, "the called end hears of the call");
+            if Instant::now() >= again_at {
+                begin(&self.caller);
+                again_at = Instant::now() + Duration::from_millis(500);
+            }
             self.plane.serve();
         }
         self.called.sip.set_nonblocking(false).unwrap();
@@ -438,6 +452,34 @@ fn no_packet_overtakes_another_while_a_call_moves_into_the_kernel_and_back() {
             media.iter().all(|media| media.kernel_packets > 0 && media.kernel_packets < media.packets),
             "{media:?}"
         );
+    }
+}
+
+/// The originator's media comes by IPv6, the terminator's by IPv4.
+#[test]
+fn a_call_between_families_passes_by_sockets_and_says_why() {
+    if !cables::may_run() {
+        return;
+    }
+    for sockets in ["shared", "per-port"] {
+        let (world, data) = (World::addressed(), tempfile::TempDir::new().unwrap());
+        let phones = [
+            Phone::with(world.peer("192.0.2.2:5060"), world.peer("[2001:db8:a::2]:4000")),
+            Phone::new(&world, 3, 6_000),
+        ];
+        let media = ["--media", "192.0.2.1", "--media", "2001:db8:a::1"];
+        let [four, one, six, other] = media;
+        let ways = ["--fast-path", "tc", "--media-sockets", sockets, four, one, six, other];
+        let mut stage = Stage::between(&world, data.path(), phones, ways);
+        stage.call("bridged");
+        assert_eq!(stage.caller.to.ip().to_string(), "2001:db8:a::1");
+        stage.talk(50);
+        assert_eq!(stage.relayed_by(), ("sockets".to_owned(), vec!["families".to_owned()]));
+        stage.say_goodbye();
+        let cdr = written(data.path(), "bridged");
+        for media in [cdr.ingress_media, cdr.egress_media] {
+            assert_eq!((media.packets, media.kernel_packets, media.lost, media.reordered), (50, 0, 0, 0));
+        }
     }
 }
 

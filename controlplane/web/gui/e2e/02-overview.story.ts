@@ -43,7 +43,7 @@ export const stories: Story[] = [
       await row.waitFor();
       await until('no shard has told its share of a core', async () => /0: \d+(\.\d+)? %/.test(await row.innerText()));
       const told = await row.innerText();
-      for (const part of [/\d+\.\d\d \d+\.\d\d \d+\.\d\d/, /data, [\d.]+ [kMGT]?B free/, /journal, /, /dataplane \d+/, /controlplane \d+/]) claim(part.test(told), `${String(part)} is not in ${told}`);
+      for (const part of [/\d+\.\d\d\s+\d+\.\d\d \d+\.\d\d/, /data, [\d.]+ [kMGT]?B free/, /journal, /, /dataplane \d+/, /controlplane \d+/]) claim(part.test(told), `${String(part)} is not in ${told}`);
     },
   },
   {

@@ -136,6 +136,15 @@ fn deck(verb: &mut deck::Verb) -> Option<&mut Place> {
     }
 }
 
+fn node(verb: &mut node::Verb) -> Option<&mut Place> {
+    match verb {
+        node::Verb::Drain { place, .. } | node::Verb::WriteOff { place, .. } | node::Verb::Admit { place, .. } => {
+            Some(place)
+        }
+        node::Verb::Status { .. } => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -161,6 +170,7 @@ mod tests {
             ("keys list", false),
             ("keys only ci --from 192.0.2.7", true),
             ("node drain", true),
+            ("node status", false),
             ("accounts pay a 1 --reference r", true),
             ("revision restore 7", true),
             ("revision list", false),
@@ -177,14 +187,5 @@ mod tests {
             let mut cli = Cli::parse_from(std::iter::once("tandem").chain(words.split(' ')));
             assert_eq!(cli.noun.changes().is_some(), wanted, "{words}");
         }
-    }
-}
-
-fn node(verb: &mut node::Verb) -> Option<&mut Place> {
-    match verb {
-        node::Verb::Drain { place, .. } | node::Verb::WriteOff { place, .. } | node::Verb::Admit { place, .. } => {
-            Some(place)
-        }
-        node::Verb::Status { .. } => None,
     }
 }

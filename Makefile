@@ -163,6 +163,7 @@ test-s3: ## recordings to a foreign S3 server and back (moto, installed from PyP
 
 .PHONY: test-ssh
 test-ssh: ## recordings to a peer by rsync, and agents of the load test, over ssh (sshd of Debian's openssh-server, on a private port)
+	setup/install --ssh
 	$(CI_TEST) --test copies --test two_agents_play_one_plan -- --ignored
 
 .PHONY: test-search

@@ -54,11 +54,17 @@ pub fn message(bytes: &[u8]) -> Result<Message<'_>, Flaw> {
     let body = body(text, head_end, value(Name::ContentLength))?;
     check_request(&start, &cseq, &to)?;
     let text = &text[..head_end + body.len()];
-    let message = Message { text, start, fields, via, from, to, call_id, cseq, max_forwards, body };
-    if text.len() > DIALOG_BYTES_MAX && dialog::bytes_kept_of(&message) > DIALOG_BYTES_MAX {
-        return Err(TOO_LARGE);
+    if text.len() > DIALOG_BYTES_MAX {
+        return bounded(Message { text, start, fields, via, from, to, call_id, cseq, max_forwards, body });
     }
-    Ok(message)
+    Ok(Message { text, start, fields, via, from, to, call_id, cseq, max_forwards, body })
+}
+
+/// A long message, if a dialog would not keep too much of it.
+#[cold]
+#[inline(never)]
+fn bounded(message: Message<'_>) -> Result<Message<'_>, Flaw> {
+    if dialog::bytes_kept_of(&message) > DIALOG_BYTES_MAX { Err(TOO_LARGE) } else { Ok(message) }
 }
 
 /// How many bytes of CRLF stand at the beginning.

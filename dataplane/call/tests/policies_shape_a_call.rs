@@ -99,6 +99,21 @@ fn listed_headers_cross_and_own_ones_are_added() {
 }
 
 #[test]
+fn headers_that_would_make_an_invite_too_large_stay_behind() {
+    let all = r#"{"headers":{"pass":["*"]}}"#;
+    let long = |bytes: usize| "x".repeat(bytes);
+    let seen = egress_invite("", all, &invite_with(&format!("X-{}: 1\r\nX-One: 1\r\n", long(60_000))));
+    assert!(seen.contains("X-One: 1") && seen.len() < 4_096, "a name counts as its value does: {}", seen.len());
+    let seen = egress_invite("", all, &invite_with(&format!("X-Two: {}\r\nX-One: 1\r\n", long(60_000))));
+    assert!(seen.contains("X-One: 1") && seen.len() < 4_096, "{}", seen.len());
+    let many: String = (10..40).map(|nth| format!("X-{nth}: {}\r\n", long(1_000))).collect();
+    let seen = egress_invite("", all, &invite_with(&many));
+    assert!(seen.contains("X-25: ") && !seen.contains("X-26: "), "16 KiB of 30 cross");
+    let diverted = format!("Diversion: <sip:4420555@10.9.9.9>;reason={}\r\n", long(2_000));
+    assert!(!egress_invite("", "", &invite_with(&diverted)).contains("Diversion"));
+}
+
+#[test]
 fn only_codecs_that_both_trunks_allow_are_offered() {
     let offer = OFFER.replace("RTP/AVP 8", "RTP/AVP 18 8 0 101") + "a=rtpmap:101 telephone-event/8000\r\n";
     let asked = invite()

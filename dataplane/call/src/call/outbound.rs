@@ -20,8 +20,8 @@ use crate::limits::BODY_BYTES_MAX;
 const DISPLAY_BYTES_MAX: usize = 128;
 /// Header fields of each kind that cross at most.
 const CROSSING_MAX: usize = 8;
-/// Header fields of the originator's that cross have so many bytes at most, each one and all of them; those beyond are left out.
-const CROSSING_VALUE_BYTES_MAX: usize = 1_024;
+/// Header fields of the originator's that cross have so many bytes at most, names included, each one and all of them; those beyond are left out.
+const CROSSING_LINE_BYTES_MAX: usize = 1_024;
 const CROSSING_BYTES_MAX: usize = 16 << 10;
 /// All else of a request of ours: names of headers, numbers, addresses, a proof; and what a description of ours has beyond the other side's.
 const OWN_BYTES: usize = 6 << 10;
@@ -244,7 +244,7 @@ impl Writer<'_> {
         if identity.diversion == Pass::Pass {
             for value in invite.list(Name::Diversion).take(CROSSING_MAX) {
                 let (Some(number), Ok(address)) = (number_in(value), Address::parse(value)) else { continue };
-                if !fits(out, value) {
+                if !fits(out, value.len()) {
                     continue;
                 }
                 let number = self.rules.rewrite_number(RewriteField::Diversion, number)?;
@@ -255,7 +255,7 @@ impl Writer<'_> {
         if identity.history_info == Pass::Pass {
             for value in invite.list(Name::HistoryInfo).take(CROSSING_MAX) {
                 let (Some(number), Ok(address)) = (number_in(value), Address::parse(value)) else { continue };
-                if !fits(out, value) {
+                if !fits(out, value.len()) {
                     continue;
                 }
                 let mut uri = self.uri_of(number.as_bytes());
@@ -289,7 +289,7 @@ impl Writer<'_> {
             let name = if known == Name::Other { text } else { known.as_str() };
             let crosses = (all || lists(&headers.pass, name)) && !lists(&headers.remove, name);
             let own = headers.add.iter().any(|header| header.name.eq_ignore_ascii_case(name));
-            if crosses && !own && !reserved(name) && fits(out, value) && count < 4 * CROSSING_MAX {
+            if crosses && !own && !reserved(name) && fits(out, name.len() + value.len()) && count < 4 * CROSSING_MAX {
                 count += 1;
                 Printer::lines(out).line(name, &[value]);
             }
@@ -366,9 +366,9 @@ fn tokens(address: &Address<'_>, names: &[&[u8]]) -> Vec<u8> {
     out
 }
 
-/// True if a value may cross behind these lines.
-fn fits(lines: &[u8], value: &[u8]) -> bool {
-    value.len() <= CROSSING_VALUE_BYTES_MAX && lines.len() + value.len() <= CROSSING_BYTES_MAX
+/// True if so many bytes may cross behind these lines.
+fn fits(lines: &[u8], bytes: usize) -> bool {
+    bytes <= CROSSING_LINE_BYTES_MAX && lines.len() + bytes <= CROSSING_BYTES_MAX
 }
 
 fn contains(text: &[u8], wanted: &[u8]) -> bool {

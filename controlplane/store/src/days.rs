@@ -6,7 +6,7 @@ use crate::Store;
 use crate::error::{Result, StoreError};
 use crate::settings;
 use crate::sql::{Dialect, Tx, args};
-use crate::sums::{DAY, GONE_BEFORE, floor};
+use crate::sums::{DAY, GONE_BEFORE, floor, gone_before};
 
 /// The setting that says how many days CDRs are kept for; not set, they are kept for good.
 pub const CDR_DAYS: &str = "cdr_days";
@@ -91,8 +91,8 @@ impl Store {
             Dialect::Sqlite => before.micros(),
             Dialect::MySql => floor(before.micros(), DAY),
         };
-        let known = settings::get(&mut tx, GONE_BEFORE).await?.and_then(|text| text.parse().ok());
-        if known.is_none_or(|known: i64| known < before) {
+        let known = gone_before(&mut tx).await?;
+        if known.is_none_or(|known| known < before) {
             settings::put(&mut tx, GONE_BEFORE, &before.to_string()).await?;
         }
         tx.commit().await

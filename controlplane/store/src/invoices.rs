@@ -13,9 +13,10 @@ use crate::Store;
 use crate::accounts::AccountDraft;
 use crate::error::{ConflictKind, Result, StoreError};
 use crate::ledger;
+use crate::numbered;
 use crate::settings;
 use crate::sql::{Arg, Row, Tx, args, now};
-use crate::sums::{DAY, GONE_BEFORE};
+use crate::sums::{self, DAY};
 
 /// A period has so many days at most.
 const DAYS_MAX: i64 = 400;
@@ -158,10 +159,7 @@ impl Store {
         let mut tx = self.read().await?;
         let earlier = standing(&mut tx, ask.account).await?;
         free(&earlier, ask)?;
-        let gone = settings::get(&mut tx, GONE_BEFORE).await?.and_then(|text| text.parse::<i64>().ok());
-        if gone.is_some_and(|gone| ask.from.micros() < gone) {
-            return Err(StoreError::invalid("from", "records of that time were removed"));
-        }
+        sums::still_there(&mut tx, ask.from).await?;
         let mut lines = lines::of(&mut tx, (account.carrier.0, ask.account), &parts(ask, made, &earlier)).await?;
         if ask.with_fees {
             lines.extend(fees::of(&mut tx, ask.account).await?.lines(&lines, &account.currency.code()));
@@ -189,10 +187,7 @@ impl Store {
             let why = "another invoice of the account was made or declared void meanwhile: ask again";
             return Err(StoreError::conflict(ConflictKind::Stale, "account", &invoice.account_code, why));
         }
-        // No number is left out: whoever else makes one waits here.
-        let sql = format!("SELECT number FROM invoices ORDER BY number DESC LIMIT 1{}", tx.dialect().for_update());
-        let last: u32 = tx.row(sql, Vec::new()).await?.map(|row| row.num("number")).transpose()?.unwrap_or(0);
-        let number = last.checked_add(1).ok_or_else(|| StoreError::Broken("numbers of invoices are used up".into()))?;
+        let number = numbered::next(&mut tx, "invoices").await?;
         tx.insert_many("INSERT INTO", "invoices", &COLUMNS, vec![values(number, invoice)]).await?;
         let rows = lines.iter().enumerate().map(|(place, line)| lines::values(number, place, line));
         tx.insert_many("INSERT INTO", "invoice_lines", &lines::COLUMNS, rows.collect()).await?;
@@ -203,15 +198,8 @@ impl Store {
 
     /// Invoices, the highest number first; below `before` when given; of one account when given.
     pub async fn invoices(&self, account: Option<u32>, before: Option<u32>, limit: u32) -> Result<Vec<Invoice>> {
-        let mut values = args![before.unwrap_or(u32::MAX)];
-        let mut wanted = "";
-        if let Some(account) = account {
-            wanted = " AND account=?";
-            values.push(Arg::from(account));
-        }
-        values.push(Arg::from(limit.clamp(1, 1_000)));
-        let sql = format!("SELECT * FROM invoices WHERE number<?{wanted} ORDER BY number DESC LIMIT ?");
-        self.read().await?.rows(sql, values).await?.iter().map(invoice).collect()
+        let mut tx = self.read().await?;
+        numbered::list(&mut tx, "invoices", account, before, limit).await?.iter().map(invoice).collect()
     }
 
     /// One of them with its lines.

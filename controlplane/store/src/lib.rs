@@ -28,6 +28,7 @@ mod limits;
 mod migrate;
 mod model;
 mod notices;
+mod numbered;
 mod object;
 mod people;
 mod plans;

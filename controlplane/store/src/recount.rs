@@ -4,10 +4,10 @@ use units::WallTime;
 
 use crate::Store;
 use crate::error::Result;
+use crate::search;
 use crate::sql::{args, now};
 use crate::statistics::kept_from;
-use crate::sums::{GONE_BEFORE, Key, SLOT, SUMS, Sums, Tally, floor};
-use crate::{search, settings};
+use crate::sums::{Key, SLOT, SUMS, Sums, Tally, floor, gone_before};
 
 /// The setting that stands while there are records that were collected before sums were kept.
 const TO_COUNT: &str = "sums_to_count";
@@ -37,7 +37,7 @@ impl Store {
         // Whoever writes records holds a row of these. On MariaDB it is also before the transaction's view of the data begins.
         let lock = tx.dialect().for_update();
         tx.rows(format!("SELECT node FROM collector_cursors{lock}"), args![]).await?;
-        let gone: Option<i64> = settings::get(&mut tx, GONE_BEFORE).await?.and_then(|text| text.parse().ok());
+        let gone = gone_before(&mut tx).await?;
         if gone.is_some_and(|gone| slot < gone) || slot < kept_from(now().micros()) {
             return Ok(0);
         }

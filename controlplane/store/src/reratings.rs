@@ -13,10 +13,10 @@ use crate::decks::DeckDraft;
 use crate::error::{ConflictKind, Result, StoreError};
 use crate::invoices;
 use crate::ledger::{self, Booking};
+use crate::numbered;
 use crate::object;
-use crate::settings;
-use crate::sql::{Arg, Tx, args, now};
-use crate::sums::{DAY, GONE_BEFORE};
+use crate::sql::{Tx, args, now};
+use crate::sums::{self, DAY};
 use rows::{COLUMNS, LINE_COLUMNS, line_values, one, rerating, stored, values};
 
 /// A period has so many days at most.
@@ -153,10 +153,7 @@ impl Store {
         check(ask)?;
         let mut tx = self.read().await?;
         let account = object::get::<AccountDraft>(&mut tx, ask.account).await?;
-        let gone = settings::get(&mut tx, GONE_BEFORE).await?.and_then(|text| text.parse::<i64>().ok());
-        if gone.is_some_and(|gone| ask.from.micros() < gone) {
-            return Err(StoreError::invalid("from", "records of that time were removed"));
-        }
+        sums::still_there(&mut tx, ask.from).await?;
         let made = now();
         let mut deck_codes = [String::new(), String::new()];
         for (code, deck) in deck_codes.iter_mut().zip([ask.deck, ask.instead]) {
@@ -177,12 +174,9 @@ impl Store {
 
     async fn keep_rerating(&self, report: &Rerating, lines: &[RerateLine]) -> Result<u32> {
         let mut tx = self.write().await?;
-        // Whoever else makes one of this account waits here; of another account, at the last row.
+        // Whoever else makes one of this account waits here.
         ledger::lock(&mut tx, report.ask.account).await?;
-        let sql = format!("SELECT number FROM reratings ORDER BY number DESC LIMIT 1{}", tx.dialect().for_update());
-        let last: u32 = tx.row(sql, Vec::new()).await?.map(|row| row.num("number")).transpose()?.unwrap_or(0);
-        let number =
-            last.checked_add(1).ok_or_else(|| StoreError::Broken("numbers of re-ratings are used up".into()))?;
+        let number = numbered::next(&mut tx, "reratings").await?;
         tx.insert_many("INSERT INTO", "reratings", &COLUMNS, vec![values(number, report)]).await?;
         let rows = lines.iter().enumerate().map(|(place, line)| line_values(number, place, line));
         tx.insert_many("INSERT INTO", "rerating_lines", &LINE_COLUMNS, rows.collect()).await?;
@@ -192,15 +186,8 @@ impl Store {
 
     /// Reports, the highest number first; below `before` when given; of one account when given.
     pub async fn reratings(&self, account: Option<u32>, before: Option<u32>, limit: u32) -> Result<Vec<Rerating>> {
-        let mut values = args![before.unwrap_or(u32::MAX)];
-        let mut wanted = "";
-        if let Some(account) = account {
-            wanted = " AND account=?";
-            values.push(Arg::from(account));
-        }
-        values.push(Arg::from(limit.clamp(1, 1_000)));
-        let sql = format!("SELECT * FROM reratings WHERE number<?{wanted} ORDER BY number DESC LIMIT ?");
-        self.read().await?.rows(sql, values).await?.iter().map(rerating).collect()
+        let mut tx = self.read().await?;
+        numbered::list(&mut tx, "reratings", account, before, limit).await?.iter().map(rerating).collect()
     }
 
     /// One of them with its lines, and what else there is of its period.

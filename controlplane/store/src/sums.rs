@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 
 use cdr::{Cdr, Quality};
 use rating::country_digits;
-use units::AttemptIndex;
+use units::{AttemptIndex, WallTime};
 
-use crate::error::Result;
+use crate::error::{Result, StoreError};
 use crate::settings;
 use crate::sql::{Arg, Row, Tx, args};
 
@@ -239,9 +239,22 @@ impl Tally {
     }
 }
 
+/// The moment before which records were removed, in microseconds; `None` while all are there.
+pub(crate) async fn gone_before(tx: &mut Tx) -> Result<Option<i64>> {
+    Ok(settings::get(tx, GONE_BEFORE).await?.and_then(|text| text.parse().ok()))
+}
+
+/// Refuses a period that begins where records were removed: what is added up of it would be too little.
+pub(crate) async fn still_there(tx: &mut Tx, from: WallTime) -> Result<()> {
+    match gone_before(tx).await? {
+        Some(gone) if from.micros() < gone => Err(StoreError::invalid("from", "records of that time were removed")),
+        _ => Ok(()),
+    }
+}
+
 /// Counts records that were not in the database before. One from before what retention removed is not counted: it may have been.
 pub(crate) async fn count(tx: &mut Tx, fresh: &[&Cdr]) -> Result<()> {
-    let gone: i64 = settings::get(tx, GONE_BEFORE).await?.and_then(|text| text.parse().ok()).unwrap_or(i64::MIN);
+    let gone = gone_before(tx).await?.unwrap_or(i64::MIN);
     let mut tally = Tally::default();
     fresh.iter().filter(|cdr| cdr.started.micros() >= gone).for_each(|cdr| tally.count(cdr));
     tally.write(tx).await.map(drop)

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use store::{DueDelivery, Store};
+use units::WallTime;
 
 use crate::posts::{Posts, Room};
 
@@ -36,7 +37,7 @@ struct Teller {
 impl Teller {
     async fn once(self: Arc<Self>, forgets: bool) -> store::Result<()> {
         if forgets {
-            self.store.forget_events().await?;
+            self.store.forget_events(WallTime::from_micros(jiff::Timestamp::now().as_microsecond())).await?;
         }
         let mut planned = self.room.plan();
         for due in self.store.take_due_deliveries(|url| planned.has_room(url)).await? {

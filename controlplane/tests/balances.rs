@@ -15,7 +15,7 @@ use tandem_controlplane::posts::{self, Posts};
 use tandem_controlplane::webhooks;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
-use units::{CarrierId, Money, NodeId};
+use units::{CarrierId, Money, NodeId, WallTime};
 
 on_both! {
     the_sample_of_all_limits_is_applied_once_and_can_be_published
@@ -253,4 +253,17 @@ async fn a_webhook_is_told_of_an_alarm_until_it_takes_it_and_of_a_balance(store:
     let body: serde_json::Value = serde_json::from_str(post.split("\r\n\r\n").nth(1).unwrap()).unwrap();
     assert_eq!((&body["type"], &body["data"]["account"]), (&"account.low".into(), &"acme-usd".into()));
     assert_eq!(body["data"]["threshold"], "50.00");
+
+    // A month later: what was told is forgotten, and alarms that are over.
+    delivered(&store, |newest| newest.done && newest.event.kind == "account.low").await;
+    let in_days = |days: i64| WallTime::from_micros(jiff::Timestamp::now().as_microsecond() + days * 86_400_000_000);
+    store.forget_events(in_days(29)).await.unwrap();
+    assert_eq!(store.deliveries(1, None, 9).await.unwrap().len(), 2);
+    store.forget_events(in_days(31)).await.unwrap();
+    assert!(store.deliveries(1, None, 9).await.unwrap().is_empty());
+    assert!(store.delivery_tries(1, &told.event.id).await.is_err());
+    assert_eq!(store.alarms(false, 9).await.unwrap().len(), 1, "it stands");
+    store.set_alarms(NodeId(7), &[]).await.unwrap();
+    store.forget_events(in_days(31)).await.unwrap();
+    assert!(store.alarms(false, 9).await.unwrap().is_empty());
 }

@@ -7,7 +7,7 @@ use units::WallTime;
 use crate::Store;
 use crate::error::{ConflictKind, Result, StoreError};
 use crate::object::CODE_CHARS_MAX;
-use crate::sql::{Row, Tx, args, now};
+use crate::sql::{Arg, Row, Tx, args, now};
 
 /// Tries of a delivery at most: with the pauses that [`pause_us`] makes, the last one is three days after the first.
 const TRIES_MAX: i64 = 23;
@@ -27,6 +27,8 @@ const TEXT_CHARS_MAX: usize = 400;
 const PROBLEM_CHARS_MAX: usize = 200;
 /// How long what was told can be looked at and told again: 30 days, in microseconds.
 const KEPT_US: i64 = 30 * 86_400_000_000;
+/// How many rows a transaction forgets at most.
+const FORGOTTEN_AT_ONCE: usize = 1_000;
 /// It was told.
 const DONE: i64 = -1;
 /// Too many tries.
@@ -272,15 +274,34 @@ impl Store {
         tx.commit().await
     }
 
-    /// Forgets what was told long ago, and alarms that are over.
-    pub async fn forget_events(&self) -> Result<()> {
-        let before = WallTime::from_micros(now().micros().saturating_sub(KEPT_US));
-        let mut tx = self.write().await?;
-        for table in ["delivery_tries", "deliveries", "events"] {
-            tx.run(format!("DELETE FROM {table} WHERE at<?"), args![before]).await?;
+    /// Forgets what was told long before this moment, and alarms that were over. Each by its key: who goes through a table that others write in locks what
+    /// they will need, and they what he comes to.
+    pub async fn forget_events(&self, at: WallTime) -> Result<()> {
+        let before = WallTime::from_micros(at.micros().saturating_sub(KEPT_US));
+        self.forget("delivery_tries", &["event", "webhook", "number"], "at<?", before).await?;
+        self.forget("deliveries", &["event", "webhook"], "at<?", before).await?;
+        self.forget("events", &["id"], "at<?", before).await?;
+        self.forget("alarms", &["id"], "cleared IS NOT NULL AND raised<?", before).await
+    }
+
+    async fn forget(&self, table: &str, keys: &[&str], old: &str, before: WallTime) -> Result<()> {
+        let find = format!("SELECT {} FROM {table} WHERE {old} LIMIT {FORGOTTEN_AT_ONCE}", keys.join(","));
+        let delete = format!("DELETE FROM {table} WHERE {}=?", keys.join("=? AND "));
+        loop {
+            let rows = self.read().await?.rows(find.as_str(), args![before]).await?;
+            let mut tx = self.write().await?;
+            for row in &rows {
+                let key = |name: &&str| match *name {
+                    "webhook" | "number" => Ok(Arg::from(row.int(name)?)),
+                    _ => Ok(Arg::from(row.text(name)?)),
+                };
+                tx.run(delete.as_str(), keys.iter().map(key).collect::<Result<_>>()?).await?;
+            }
+            tx.commit().await?;
+            if rows.len() < FORGOTTEN_AT_ONCE {
+                return Ok(());
+            }
         }
-        tx.run("DELETE FROM alarms WHERE cleared IS NOT NULL AND raised<?", args![before]).await?;
-        tx.commit().await
     }
 }
 

@@ -1,9 +1,10 @@
-//! What a held call costs in memory: calls that were answered and acknowledged and whose peers speak, in one shard without sockets.
+//! What a call costs in memory, held and over: calls that were answered and acknowledged, whose peers speak and end them, in one shard without
+//! sockets.
 //!
 //! `cargo bench -p benches --bench call_memory`
 //!
 //! Counted are the bytes that the shard has allocated and not given back: at the moment of the answer, once the transactions of the
-//! set-up are over, and after RTP and RTCP went both ways; less what the empty shard has. The table of media ports is there before the
+//! set-up are over, after RTP and RTCP went both ways, and a while after the end, when only what peers may repeat is known; less what the empty shard has. The table of media ports is there before the
 //! first call; of it each call is charged with its two pairs. Both without captured messages and with them, as a switch has them unless
 //! it is told otherwise. The kernel's memory is not counted.
 
@@ -24,10 +25,16 @@ use sim::prices;
 const BYTES_MAX: usize = 8 << 10;
 /// The same with its media.
 const MEDIA_BYTES_MAX: usize = 16 << 10;
+/// The same when it is over, within the half minute in which its peers may repeat what they said.
+const OVER_BYTES_MAX: usize = 1_536;
 /// How many calls are held, and of how many in a hundred the messages are captured.
 const ROWS: [(usize, u8); 4] = [(1_000, 0), (10_000, 0), (1_000, 100), (10_000, 100)];
 /// Longer than the transactions of a set-up: 64·T1 and a little.
 const SETTLED_US: u64 = 40_000_000;
+/// Longer than captured messages are kept after the end, shorter than any transaction.
+const OVER_US: u64 = 3_000_000;
+/// Room for the To of an answer.
+const ANSWER_BYTES_MAX: usize = 128;
 /// RTP packets from each peer.
 const PACKETS: u16 = 10;
 
@@ -39,6 +46,8 @@ struct Bytes {
     settled: usize,
     /// Its peers speak.
     media: usize,
+    /// It is over.
+    over: usize,
 }
 
 fn measure(held: usize, trace_percent: u8) -> Bytes {
@@ -47,11 +56,15 @@ fn measure(held: usize, trace_percent: u8) -> Bytes {
     world.pass(1_000_000);
     // What the bench itself remembers is not a call's.
     let mut sides: Vec<(u16, SocketAddr)> = Vec::with_capacity(2 * held);
+    let (mut answers, mut ends) = (String::with_capacity(held * ANSWER_BYTES_MAX), Vec::with_capacity(held));
     let empty = live_bytes::live();
     let each = |live: usize| live.saturating_sub(empty) / held;
     for index in 0..held {
         let sent = world.hear(prices::originator_address(0), &World::invite(index));
-        sides.extend(world.answer(index, &sent).media);
+        let answered = world.answer(index, &sent);
+        sides.extend(answered.media);
+        answers.push_str(&answered.to);
+        ends.push(answers.len());
         world.now += 1_000;
     }
     world.sent = Vec::new();
@@ -62,7 +75,18 @@ fn measure(held: usize, trace_percent: u8) -> Bytes {
     world.sent = Vec::new();
     let settled = each(live_bytes::live());
     speak(&mut world, &sides);
-    Bytes { answered, settled, media: each(live_bytes::live()) + 2 * media::PAIR_BYTES }
+    let media = each(live_bytes::live()) + 2 * media::PAIR_BYTES;
+    let mut begin = 0;
+    for (index, end) in ends.iter().enumerate() {
+        world.bye(index, &answers[begin..*end]);
+        begin = *end;
+    }
+    assert!(answers.len() <= held * ANSWER_BYTES_MAX, "the bench's own memory did not grow");
+    world.pass(OVER_US);
+    let held_still = world.shard.calls_held() as usize;
+    assert_eq!((world.shard.running(), held_still), (0, held), "every call is over, and known");
+    world.sent = Vec::new();
+    Bytes { answered, settled, media, over: each(live_bytes::live()) }
 }
 
 /// Every peer speaks, by RTP and by RTCP.
@@ -95,13 +119,14 @@ fn main() {
         media::PAIR_BYTES
     );
     for (held, trace_percent) in ROWS {
-        let Bytes { answered, settled, media } = measure(held, trace_percent);
+        let Bytes { answered, settled, media, over } = measure(held, trace_percent);
         let with = if trace_percent > 0 { " and captured messages" } else { "" };
         if trace_percent == 0 {
             say(&format!("a held call, {held} of them"), settled, BYTES_MAX);
         }
         say(&format!("a held call with media{with}, {held} of them"), media, MEDIA_BYTES_MAX);
-        println!("{held:>6} calls{with}: {answered} just answered, {settled} held, {media} with media");
+        say(&format!("a call that is over{with}, {held} of them"), over, OVER_BYTES_MAX);
+        println!("{held:>6} calls{with}: {answered} just answered, {settled} held, {media} with media, {over} over");
     }
 }
 

@@ -12,6 +12,7 @@ mod owed;
 mod places;
 mod progress;
 mod record;
+mod remembered;
 mod setup;
 mod state;
 mod summary;
@@ -21,6 +22,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
+pub use remembered::Remembered;
 pub use state::StateFlaw;
 pub use summary::Summary;
 
@@ -201,14 +203,34 @@ impl Call {
         // Most calls take their first route: room for more legs and attempts would be held for as long as they talk.
         let mut legs = Vec::with_capacity(2);
         legs.push(leg);
+        let stages = opening.stages;
         let mut call = Call {
             state: State::Taking { give_up_at: clock.now },
-            legs,
-            current: 0,
             revision: ctx.view.revision(),
-            started: clock,
             began_ns: (ctx.ticks)(),
             setup_at: clock.now.plus_millis(u64::from(SETUP_TIMEOUT_S) * 1_000),
+            stages,
+            seed,
+            ..Call::blank(opening, legs, clock)
+        };
+        call.legs[0].answer_invite(&mut ctx.desk, 0, 100, &Body::default(), None);
+        match admitted {
+            Ok(()) => call.enter(ctx, invite),
+            Err(cause) => call.fail(ctx, Release::by_switch(cause)),
+        }
+        call
+    }
+
+    /// A call of which nothing is known but its legs, and that is over.
+    fn blank(opening: Opening, legs: Vec<Leg>, started: Clock) -> Call {
+        Call {
+            state: State::Over { waits_till: None },
+            legs,
+            current: 0,
+            revision: Revision::default(),
+            started,
+            began_ns: 0,
+            setup_at: started.now,
             expires: false,
             ring_at: None,
             sell: None,
@@ -226,25 +248,19 @@ impl Call {
             ringing: None,
             answered: None,
             codec: String::new(),
-            described_at: clock.now,
-            stages: opening.stages,
+            described_at: started.now,
+            stages: Stages::default(),
             ingress_media: Quality::default(),
             egress_media: Quality::default(),
             recorded: Recorded::No,
             ingress_taken: false,
             egress_taken: None,
             over: Over::Void,
-            seed,
+            seed: 0,
             decision: Vec::new(),
             unjournaled: 0,
             opening,
-        };
-        call.legs[0].answer_invite(&mut ctx.desk, 0, 100, &Body::default(), None);
-        match admitted {
-            Ok(()) => call.enter(ctx, invite),
-            Err(cause) => call.fail(ctx, Release::by_switch(cause)),
         }
-        call
     }
 
     /// The call's identity.

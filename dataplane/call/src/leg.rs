@@ -6,6 +6,7 @@ pub mod receive;
 pub mod refresh;
 pub mod refusal;
 pub mod reliable;
+mod remembered;
 pub mod send;
 
 use alloc::boxed::Box;

@@ -21,7 +21,7 @@ pub mod random;
 pub mod release;
 pub mod ways;
 
-pub use call::{Call, Context, Opening, StateFlaw, Summary};
+pub use call::{Call, Context, Opening, Remembered, StateFlaw, Summary};
 pub use leg::{Desk, Listener, Switch};
 pub use random::Random;
 pub use ways::{Target, Ways};

@@ -138,6 +138,10 @@ impl Stage {
                 }
             }
         }
+        // What a shard keeps of a call that is over has to do for whatever comes.
+        if call.only_remembers().is_some() {
+            *call = call.remembered(&mut Vec::new()).recall();
+        }
     }
 
     pub fn begin(&mut self) -> Call {

@@ -1,6 +1,6 @@
 //! A SIP datagram finds its call, begins one, or is refused.
 
-use alloc::boxed::Box;
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
@@ -159,9 +159,9 @@ impl Shard {
     }
 
     /// The leg that we minted this Call-ID for.
-    fn own_leg(&self, call_id: &[u8]) -> Option<(CallRef, u8, &Dialog)> {
+    fn own_leg(&self, call_id: &[u8]) -> Option<(CallRef, u8, Cow<'_, Dialog>)> {
         let (at, leg) = steer::minted(call_id).and_then(|_| self.table.find_minted(call_id))?;
-        Some((at, leg, self.table.get(at)?.call.dialog(leg)?))
+        Some((at, leg, self.table.dialog(at, leg)?))
     }
 
     /// Identity is the source address: nobody may speak in this dialog but its peer, from where it is known or says that it is reached.
@@ -174,6 +174,10 @@ impl Shard {
         message: &Message<'_>,
         out: &mut Effects,
     ) -> bool {
+        // A rest has no step before it that files it again.
+        if self.table.recall(at) {
+            self.unfiled.push(at);
+        }
         let Some(entry) = self.table.get_mut(at) else { return false };
         if !entry.call.is_heard_from(leg, from.remote.ip()) {
             self.counters.sip_intruders += 1;
@@ -328,7 +332,7 @@ impl Shard {
         let chosen = sequence % 100 < u64::from(self.config.trace_percent);
         self.counters.calls_begun += 1;
         self.running += 1;
-        let at = self.table.insert(Box::new(call), chosen.then(|| Ladder::new(id)));
+        let at = self.table.insert(call, chosen.then(|| Ladder::new(id)));
         self.begin_tape(at, &loaded, (ingress, plan));
         if let Some(entry) = self.table.get_mut(at) {
             entry.seat = seat;

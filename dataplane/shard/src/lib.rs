@@ -72,7 +72,7 @@ use registrations::Registrations;
 use sip::auth::nonce::Key;
 use standings::Standings;
 use streams::Streams;
-use table::{CallRef, Table};
+use table::{CallRef, Due, Table};
 use wheel::Wheel;
 
 /// Calls in one shard's table at most, those whose transactions run out included.
@@ -512,15 +512,17 @@ impl Shard {
         let mut due = core::mem::take(&mut self.due);
         self.wheel.turn(clock.now, &mut due);
         for at in due.drain(..) {
-            let Some(entry) = self.table.get_mut(at) else { continue };
-            if entry.filed.is_some_and(|filed| filed > clock.now) {
-                continue;
-            }
-            entry.filed = None;
-            // Far away, or later than it was.
-            if let Some(due) = entry.due.filter(|due| *due > clock.now) {
-                entry.filed = Some(self.wheel.file(due, at));
-                continue;
+            match self.table.due(at, clock.now) {
+                Some(Due::Call) => {}
+                Some(Due::Later(due)) => {
+                    self.table.filed(at, self.wheel.file(due, at));
+                    continue;
+                }
+                Some(Due::Rest(ladder)) => {
+                    self.rest_on_time(clock, at, ladder, out);
+                    continue;
+                }
+                None => continue,
             }
             self.hand_ladder_over(clock, at, out);
             let Some(entry) = self.table.get_mut(at) else { continue };

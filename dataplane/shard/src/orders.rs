@@ -11,6 +11,7 @@ use units::{Clock, Instant, PlanId, ShardId};
 
 use crate::book::{Allowed, Entry, Limits, Order};
 use crate::table::CallRef;
+use crate::trace::Ladder;
 use crate::{Effect, Effects, LADDER_MS, LADDER_STEP_MS, MARK_MS, Parcel, Shard, Waiting, context};
 
 /// How every message of ours ends that has no body.
@@ -99,12 +100,26 @@ impl Shard {
         if entry.filed.is_none_or(|filed| due < filed) {
             entry.filed = Some(self.wheel.file(due, at));
         }
+        if !entry.runs {
+            self.table.lay_to_rest(at);
+        }
+    }
+
+    /// The time has come to hand over the messages of what remains of a call, or to forget it.
+    pub(crate) fn rest_on_time(&mut self, clock: Clock, at: CallRef, ladder: Option<Ladder>, out: &mut Effects) {
+        if let Some(ladder) = ladder {
+            out.list.push(Effect::Trace { pieces: ladder.into_pieces() });
+        }
+        match self.table.forget_at(at).filter(|forget_at| *forget_at > clock.now) {
+            Some(forget_at) => self.table.filed(at, self.wheel.file(forget_at, at)),
+            None => drop(self.table.remove(at)),
+        }
     }
 
     fn forget(&mut self, clock: Clock, at: CallRef, out: &mut Effects) {
         let Some(mut entry) = self.table.remove(at) else { return };
         entry.end_tape(clock.wall, out);
-        if let Some(ladder) = entry.ladder {
+        if let Some(ladder) = entry.ladder.take() {
             out.list.push(Effect::Trace { pieces: ladder.into_pieces() });
         }
     }

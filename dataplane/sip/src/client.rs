@@ -33,6 +33,11 @@ impl Client {
         Client { state: State::Trying { resend_at, resend_ms: T1_MS, give_up_at }, reliable }
     }
 
+    /// One whose final response was heard, and that is remembered until then.
+    pub fn remembered(forget_at: Instant) -> Client {
+        Client { state: State::Completed { forget_at }, reliable: false }
+    }
+
     /// A response with this status came.
     pub fn on_response(&mut self, now: Instant, status: u16, out: &mut Effects) {
         match (&self.state, status / 100) {

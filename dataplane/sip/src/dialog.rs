@@ -8,6 +8,7 @@ use crate::hop::{Hop, Transport};
 use crate::message::Message;
 use crate::method::Method;
 use crate::name::Name;
+use crate::packed::{Reader, put, put_option, put_text};
 use crate::print::Printer;
 use crate::stored::{Head, Marks};
 use crate::uri;
@@ -145,6 +146,23 @@ impl Peer {
         self.routes.reverse();
     }
 
+    /// Appends all of it.
+    pub fn pack(&self, out: &mut Vec<u8>) {
+        let Peer { texts: _, routes } = self;
+        [self.tag(), self.target()].into_iter().for_each(|text| put_text(out, text));
+        put(out, routes.len() as u64);
+        routes.iter().for_each(|route| put_text(out, route));
+    }
+
+    /// What was appended by [`Peer::pack`].
+    pub fn unpack(from: &mut Reader<'_>) -> Option<Peer> {
+        let mut peer = Peer::of(from.text()?, from.text()?);
+        for _ in 0..from.number()? {
+            peer.routes.push(from.text()?.to_vec());
+        }
+        Some(peer)
+    }
+
     /// True if the peer is reached at this address: it is there itself, or the first proxy on the way to it.
     #[must_use]
     pub fn is_at(&self, ip: IpAddr) -> bool {
@@ -184,6 +202,30 @@ impl Dialog {
         peer.routes.extend(invite.record_routes().take(ROUTES_MAX).map(<[u8]>::to_vec));
         let told = Texts::of([invite.call_id(), local_tag, to.uri_text, b"", from.uri_text]);
         Dialog { told, peer, local_cseq: 0, remote_cseq: Some(invite.cseq().number) }
+    }
+
+    /// Appends all of it.
+    pub fn pack(&self, out: &mut Vec<u8>) {
+        let Dialog { told, peer, local_cseq, remote_cseq } = self;
+        (0..TOLD).for_each(|place| put_text(out, told.get(place)));
+        peer.pack(out);
+        put(out, u64::from(*local_cseq));
+        put_option(out, remote_cseq.map(u64::from));
+    }
+
+    /// What was appended by [`Dialog::pack`].
+    pub fn unpack(from: &mut Reader<'_>) -> Option<Dialog> {
+        let mut texts: [&[u8]; TOLD] = [b""; TOLD];
+        for text in &mut texts {
+            *text = from.text()?;
+        }
+        let (peer, local_cseq) = (Peer::unpack(from)?, from.small()?);
+        Some(Dialog {
+            told: Texts::of(texts),
+            peer,
+            local_cseq,
+            remote_cseq: from.option()?.map(|number| number as u32),
+        })
     }
 
     /// What the peer is told of this kind.

@@ -38,6 +38,12 @@ impl InviteClient {
         InviteClient { state: State::Calling { resend_at, resend_ms: T1_MS, give_up_at }, reliable }
     }
 
+    /// One that was answered by a 2xx (`accepted`) or refused, and that is remembered until then.
+    pub fn remembered(accepted: bool, forget_at: Instant) -> InviteClient {
+        let state = if accepted { State::Accepted { forget_at } } else { State::Completed { forget_at } };
+        InviteClient { state, reliable: false }
+    }
+
     /// A response with this status came.
     pub fn on_response(&mut self, now: Instant, status: u16, out: &mut Effects) {
         let class = status / 100;

@@ -33,6 +33,11 @@ impl InviteServer {
         InviteServer { state: State::Proceeding, reliable }
     }
 
+    /// One whose answer was acknowledged, and that is remembered until then.
+    pub fn remembered(forget_at: Instant) -> InviteServer {
+        InviteServer { state: State::Confirmed { forget_at }, reliable: false }
+    }
+
     /// The INVITE came again: the last response, if any, is repeated.
     pub fn on_repeat(&mut self, out: &mut Effects) {
         match self.state {

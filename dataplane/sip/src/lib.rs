@@ -18,6 +18,7 @@ pub mod message;
 pub mod method;
 pub mod multipart;
 pub mod name;
+pub mod packed;
 pub mod parse;
 pub mod peek;
 pub mod print;

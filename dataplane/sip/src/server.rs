@@ -29,6 +29,11 @@ impl Server {
         Server { state: State::Trying { give_up_at: now.plus_millis(GIVE_UP_MS) }, reliable }
     }
 
+    /// One that was answered, and is remembered until then.
+    pub fn remembered(forget_at: Instant) -> Server {
+        Server { state: State::Completed { forget_at }, reliable: false }
+    }
+
     /// The request came again.
     pub fn on_repeat(&mut self, out: &mut Effects) {
         match self.state {

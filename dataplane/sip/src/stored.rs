@@ -15,6 +15,7 @@ use crate::lex;
 use crate::message::{MESSAGE_BYTES_MAX, Message};
 use crate::method::Method;
 use crate::name::Name;
+use crate::packed::{Reader, put, put_text};
 use crate::parse;
 use crate::print::{Answered, Printer, TopVia};
 use crate::via::Via;
@@ -24,6 +25,9 @@ use crate::via::Via;
 const ELEMENTS_MAX: usize = 12;
 /// The longest branch that needs no memory of its own once a request is shortened: what has been remembered of it has as much room.
 const BRANCH_BYTES_MAX: usize = 48;
+
+/// How a head ends.
+const HEAD_END: &[u8] = b"\r\n\r\n";
 
 const _: () = assert!(BRANCH_BYTES_MAX <= size_of::<[Span; ELEMENTS_MAX]>());
 const _: () = assert!(MESSAGE_BYTES_MAX <= u16::MAX as usize, "spans have 16 bits");
@@ -219,6 +223,43 @@ impl Stored {
         let Head { method, number, .. } = self.head;
         let head = Head { branch, method, number, ..Head::default() };
         core::mem::replace(self, Stored { bytes, head, beside, ..Stored::default() }).bytes
+    }
+
+    /// Appends what its transaction is known by: branch, method, number.
+    pub fn pack_branch(&self, out: &mut Vec<u8>) {
+        put_text(out, self.branch());
+        put_text(out, self.method().as_str().as_bytes());
+        put(out, u64::from(self.number()));
+    }
+
+    /// What was appended by [`Stored::pack_branch`]: nothing else is known of the request.
+    pub fn unpack_branch(from: &mut Reader<'_>) -> Option<Stored> {
+        let (branch, method, number) = (from.text()?, Method::from_bytes(from.text()?), from.small()?);
+        let head = Head { branch: (0..branch.len()).into(), method, number, ..Head::default() };
+        let mut stored = Stored { bytes: branch.to_vec(), head, ..Stored::default() };
+        stored.shorten();
+        Some(stored)
+    }
+
+    /// Appends a request of ours as far as [`Stored::companion`] needs it: its head up to CSeq and the last Route.
+    pub fn pack_head(&self, out: &mut Vec<u8>) {
+        let Head { uri, via, from, to, call_id, cseq, .. } = self.head;
+        let routes = match &self.beside {
+            Beside::Elements(elements) => &elements[..],
+            Beside::Branch(_) => &[],
+        };
+        let last = [uri, via, from, to, call_id, cseq].iter().chain(routes).map(|span| span.end).max();
+        let end = last.filter(|_| !self.overflows).map_or(self.text().len(), usize::from);
+        put_text(out, &self.text()[..end]);
+    }
+
+    /// What was appended by [`Stored::pack_head`].
+    pub fn unpack_head(from: &mut Reader<'_>) -> Option<Stored> {
+        let head = from.text()?;
+        let mut bytes = Vec::with_capacity(head.len() + HEAD_END.len());
+        bytes.extend_from_slice(head);
+        bytes.extend_from_slice(HEAD_END);
+        Stored::printed(bytes).ok()
     }
 
     /// The vector, to be used again.

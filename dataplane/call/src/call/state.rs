@@ -14,8 +14,6 @@ use sip::{Hop, Transport};
 use snapshot::policy::{Refresher, SessionTimer, TimerMode};
 use units::{Clock, Instant, Money};
 
-use crate::bridge::Body;
-use crate::call::outbound::Caller;
 use crate::call::owed::Owed;
 use crate::call::{Attempt, Call, Opening, State, Talk};
 use crate::leg::Leg;
@@ -91,25 +89,16 @@ impl Call {
         let started = Clock { now: head.started, wall: record.started };
         let attempt = attempt_of(&attempt_record, head.attempt_started, head.margin)?;
         let after_ms = |at: Instant, ms: Option<u32>| ms.map(|ms| at.plus_millis(u64::from(ms)));
+        let opening = opening_of(&record, head.hops, first.peer);
+        let legs = alloc::vec![first.into_leg(ingress), second.into_leg(egress)];
         Ok(Call {
             state: State::Up(head.talk),
             current: 1,
             revision: record.revision,
-            started,
-            began_ns: 0,
-            setup_at: started.now,
-            expires: false,
-            ring_at: None,
             sell: record.sell.map(|sell| sell.terms),
-            offer: Body::default(),
-            caller: Caller::default(),
-            routes: Vec::new(),
-            next_route: 0,
             attempts_max: record.attempts,
             attempts: alloc::vec![attempt],
-            last_refusal: None,
             reserved: head.start.reserved,
-            reserving: false,
             owed: owed_of(&attempt_record, head.start.owed_reserved),
             paid_ms: head.start.paid_ms,
             ringing: after_ms(started.now, record.ringing_ms),
@@ -122,12 +111,9 @@ impl Call {
             recorded: record.recorded,
             ingress_taken: true,
             egress_taken: Some(candidate_of(&attempt_record, head.margin)),
-            over: rating::quality::Over::Void,
             seed: head.seed,
             decision: record.decision.clone(),
-            unjournaled: 0,
-            opening: opening_of(&record, head.hops, first.peer),
-            legs: alloc::vec![first.into_leg(ingress), second.into_leg(egress)],
+            ..Call::blank(opening, legs, started)
         })
     }
 }

@@ -59,7 +59,7 @@ impl Timer {
 }
 
 /// What an INVITE or UPDATE of the peer says of a session timer.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Asked {
     /// It knows timers.
     required: bool,

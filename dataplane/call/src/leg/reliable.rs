@@ -72,6 +72,11 @@ impl Reliably {
         [waiting.resend_at, waiting.give_up_at].into_iter().flatten().min()
     }
 
+    /// Every one has its PRACK, and none waits to be sent.
+    pub fn is_settled(&self) -> bool {
+        self.waiting.is_none() && self.queue.is_empty()
+    }
+
     /// RFC 3262 §3: a 2xx waits for the PRACK of a response that had a description.
     pub fn holds_answer(&self) -> bool {
         self.waiting.as_ref().is_some_and(|waiting| waiting.described)

@@ -41,6 +41,7 @@ fn unsaid() -> Option<&'static std::io::Error> {
 pub mod alarming;
 pub mod alarms;
 pub mod apply;
+pub mod certificates;
 pub mod cli;
 pub mod collect;
 pub mod compare;

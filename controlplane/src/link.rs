@@ -13,6 +13,7 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::certificates::Certificates;
 use crate::grants;
 
 /// Questions on their way at most; more wait.
@@ -45,10 +46,10 @@ pub struct Link {
 
 impl Link {
     /// Connects as the controller and keeps connecting. With a store the data plane's wants are answered.
-    pub fn start(socket: PathBuf, store: Store) -> Link {
+    pub fn start(socket: PathBuf, store: Store, certificates: Certificates) -> Link {
         let (asks, questions) = mpsc::channel(ASKS_MAX);
         let (count, connections) = watch::channel(0);
-        tokio::spawn(keep(socket, store, questions, count));
+        tokio::spawn(keep(socket, (store, certificates), questions, count));
         Link { asks, connections }
     }
 
@@ -94,9 +95,12 @@ pub async fn ask_once(socket: &Path, ask: Ask) -> io::Result<Answer> {
     tokio::time::timeout(ANSWER_MAX, asked).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
 }
 
+/// What answers the data plane: the ledger, and who fetches certificates.
+type Answering = (Store, Certificates);
+
 type Questions = mpsc::Receiver<(Ask, oneshot::Sender<Answer>)>;
 
-async fn keep(socket: PathBuf, store: Store, mut questions: Questions, count: watch::Sender<u64>) {
+async fn keep(socket: PathBuf, answering: Answering, mut questions: Questions, count: watch::Sender<u64>) {
     let mut complained = false;
     while !count.is_closed() {
         match UnixStream::connect(&socket).await {
@@ -104,7 +108,7 @@ async fn keep(socket: PathBuf, store: Store, mut questions: Questions, count: wa
                 complained = false;
                 tracing::info!("connected to the data plane");
                 count.send_modify(|count| *count += 1);
-                let ended = serve(stream, &store, &mut questions).await;
+                let ended = serve(stream, &answering, &mut questions).await;
                 count.send_modify(|count| *count += 1);
                 match ended {
                     Ok(()) => return,
@@ -124,12 +128,13 @@ async fn keep(socket: PathBuf, store: Store, mut questions: Questions, count: wa
 }
 
 /// Serves one connection until it breaks; `Ok` when nobody holds the link any more.
-async fn serve(stream: UnixStream, store: &Store, questions: &mut Questions) -> io::Result<()> {
+async fn serve(stream: UnixStream, (store, certificates): &Answering, questions: &mut Questions) -> io::Result<()> {
     let (read, mut write) = stream.into_split();
     send(&mut write, &Frame::Hello { role: "controller".into() }).await?;
     let (heard, mut frames) = mpsc::channel(ASKS_MAX);
     let listener = tokio::spawn(listen(read, heard));
     let (reply, mut replies) = mpsc::channel::<Reply>(WANTS_MAX);
+    let (told, mut tell) = mpsc::channel(ASKS_MAX);
     let wants = Wants { store: store.clone(), reply, busy: Arc::default() };
     let mut waiting: HashMap<u64, oneshot::Sender<Answer>> = HashMap::new();
     let mut next_id = 0;
@@ -141,6 +146,7 @@ async fn serve(stream: UnixStream, store: &Store, questions: &mut Questions) -> 
                     let _ = waiting.remove(&id).map(|asker| asker.send(answer));
                 }
                 Some(Ok(Frame::Want(want))) => wants.take(want),
+                Some(Ok(Frame::Fetch { x5u })) => certificates.fetch(x5u, told.clone()),
                 Some(Ok(_)) => {}
                 Some(Err(error)) => break Err(error),
                 None => break Err(io::ErrorKind::UnexpectedEof.into()),
@@ -151,6 +157,11 @@ async fn serve(stream: UnixStream, store: &Store, questions: &mut Questions) -> 
                 waiting.retain(|_, asker| !asker.is_closed());
                 waiting.insert(next_id, asker);
                 if let Err(error) = send(&mut write, &Frame::Ask { id: next_id, ask }).await {
+                    break Err(error);
+                }
+            }
+            Some(certificate) = tell.recv() => {
+                if let Err(error) = send(&mut write, &Frame::Certificate(certificate)).await {
                     break Err(error);
                 }
             }

@@ -52,6 +52,8 @@ static NOT_PUBLIC: LazyLock<Networks> = LazyLock::new(|| Networks::read(&PRIVATE
 pub struct Posts {
     /// Private networks that it may reach too; `None`: none.
     allowed: Option<Networks>,
+    /// The option that names them; `None`: `--posts-to`.
+    option: Option<&'static str>,
 }
 
 /// Why a POST was not taken.
@@ -75,7 +77,12 @@ impl Posts {
     /// Public addresses, and these private networks.
     pub fn to(allowed: &[String]) -> Result<Posts, String> {
         let read = Networks::read(allowed).map_err(|(_, why)| why)?;
-        Ok(Posts { allowed: (!allowed.is_empty()).then_some(read) })
+        Ok(Posts { allowed: (!allowed.is_empty()).then_some(read), option: None })
+    }
+
+    /// The same, for what another option names.
+    pub fn named_by(self, option: &'static str) -> Posts {
+        Posts { option: Some(option), ..self }
     }
 
     /// Whether it may post there.
@@ -90,7 +97,7 @@ impl Posts {
         let signature = secret.map(|secret| signature(secret, id, &at, &body));
         let (posts, url, id) = (self.clone(), url.to_owned(), id.to_owned());
         let sent = tokio::task::spawn_blocking(move || {
-            let agent = posts.agent();
+            let agent = posts.agent(ANSWER_MAX, false);
             let request = agent.post(&url).header("content-type", "application/json").header("webhook-id", &id);
             let request = request.header("webhook-timestamp", &at);
             let request = match &signature {
@@ -111,11 +118,12 @@ impl Posts {
         }
     }
 
-    fn agent(&self) -> ureq::Agent {
+    /// What makes the connections: within `patience` for all of an exchange, and if asked to `named` networks alone.
+    pub(crate) fn agent(&self, patience: Duration, named: bool) -> ureq::Agent {
         // By no proxy of the environment: it would resolve the name anew, where nobody looks at what comes of it.
-        let settings = ureq::Agent::config_builder().timeout_global(Some(ANSWER_MAX)).max_redirects(0).proxy(None);
+        let settings = ureq::Agent::config_builder().timeout_global(Some(patience)).max_redirects(0).proxy(None);
         let settings = settings.build();
-        let names = Guarded { names: DefaultResolver::default(), posts: self.clone() };
+        let names = Guarded { names: DefaultResolver::default(), posts: self.clone(), named };
         ureq::Agent::with_parts(settings, DefaultConnector::default(), names)
     }
 }
@@ -132,6 +140,8 @@ pub fn signature(secret: &[u8], id: &str, at: &str, body: &str) -> String {
 struct Guarded {
     names: DefaultResolver,
     posts: Posts,
+    /// Not even public addresses, unless they are named.
+    named: bool,
 }
 
 impl Resolver for Guarded {
@@ -142,10 +152,16 @@ impl Resolver for Guarded {
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let found = self.names.resolve(uri, settings, timeout)?;
-        match found.iter().find(|to| !self.posts.reaches(to.ip())) {
+        let named = |to: IpAddr| self.posts.allowed.as_ref().is_some_and(|allowed| allowed.hold(Some(to)));
+        let reaches = |to: IpAddr| if self.named { named(to) } else { self.posts.reaches(to) };
+        match found.iter().find(|to| !reaches(to.ip())) {
             None => Ok(found),
             Some(to) => {
-                let why = format!("{} is a private address, which --posts-to does not name", to.ip().to_canonical());
+                let (to, option) = (to.ip().to_canonical(), self.posts.option.unwrap_or("--posts-to"));
+                let why = match self.named {
+                    true => format!("{to} is reached by https alone: {option} does not name it"),
+                    false => format!("{to} is a private address, which {option} does not name"),
+                };
                 Err(ureq::Error::Other(why.into()))
             }
         }

@@ -14,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use units::NodeId;
 
 use crate::alarming;
+use crate::certificates::{Certificates, StirOptions};
 use crate::collect::Collector;
 use crate::fence;
 use crate::files::{self, FilesOptions};
@@ -73,6 +74,9 @@ pub struct Settings {
     /// commas between.
     #[arg(long, value_name = "ADDR[/BITS]", env = "TANDEM_POSTS_TO", value_delimiter = ',')]
     pub posts_to: Vec<String>,
+    /// Who is believed that signs for callers.
+    #[command(flatten)]
+    pub stir: StirOptions,
     /// Where finished recordings and captures go.
     #[command(flatten)]
     pub files: FilesOptions,
@@ -116,6 +120,7 @@ pub async fn run_with(settings: Settings, later: &[LaterStep]) -> Result<()> {
     let url = settings.database.clone().unwrap_or_else(|| folder.default_database());
     may_work_with(&settings, &url)?;
     let posts = Posts::to(&settings.posts_to).map_err(anyhow::Error::msg).context("--posts-to")?;
+    let certificates = Certificates::of(&settings.stir)?;
     let proxies = web::Proxies::read(&settings.http_behind).map_err(anyhow::Error::msg).context("--http-behind")?;
     let store = tokio::select! {
         store = open(&url, later) => store?,
@@ -130,7 +135,7 @@ pub async fn run_with(settings: Settings, later: &[LaterStep]) -> Result<()> {
     tokio::spawn(renew_login(folder.login(), tokens.clone(), login));
 
     let node = NodeId(settings.node);
-    let link = Link::start(folder.socket(), store.clone());
+    let link = Link::start(folder.socket(), store.clone(), certificates);
     fence::watch(store.clone(), link.clone(), node);
     let publisher = Publisher::start(store.clone(), folder.clone(), link.clone());
     let collector = Collector::start(store.clone(), &folder, node, link.clone()).context("cannot read the journal")?;

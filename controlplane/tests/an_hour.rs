@@ -76,7 +76,7 @@ async fn handed_back(store: Store, what: &str, server: Option<String>) {
     let bytes = write(&folder, w, calls);
     let used = || (used_s("self"), server.as_deref().map_or(0.0, used_s));
     let (began, before) = (Instant::now(), used());
-    let link = Link::start(folder.socket(), store.clone());
+    let link = Link::start(folder.socket(), store.clone(), Default::default());
     let collector = Collector::start(store.clone(), &folder, NodeId(1), link).unwrap();
     let mut progress = collector.progress();
     loop {

@@ -72,7 +72,7 @@ impl Journal {
     }
 
     fn collector(&self, store: &Store) -> Collector {
-        let link = Link::start(self.folder.socket(), store.clone());
+        let link = Link::start(self.folder.socket(), store.clone(), Default::default());
         Collector::start(store.clone(), &self.folder, NodeId(1), link).unwrap()
     }
 }

@@ -35,6 +35,9 @@ async fn the_sample_of_all_policies_is_applied_once_and_can_be_published(store: 
     assert_eq!((egress.host.as_str(), egress.redirects_max, egress.nodes.len()), ("sip.oria.example", 2, 2));
     assert_eq!(egress.digest.as_ref().unwrap().ha1_sha256.len(), 64);
     assert_eq!(egress.recording.percent, 5, "a trunk's own word before its carrier's");
+    let signer = egress.stir.signer.as_ref().unwrap();
+    // RFC 6979 §A.2.5.
+    assert_eq!(signer.private_number, "c9afa9d845ba75166b5c215767b1d6934e50c3db36e89b127b8a622b120f6721");
     let ingress = policies.ingress(model.ingress_trunks[0].id);
     assert_eq!((ingress.policy.ringing_after_s, ingress.ceilings.sell), (4, Money::parse("0.30")));
     assert_eq!(policies.plan(model.plans[0].id).policy.answers.stop, [603]);
@@ -46,10 +49,10 @@ async fn a_change_of_a_policy_is_told_without_its_secrets(store: Store) {
     assert_eq!(dearer, ["~ egress trunk oria-1: policy.redirects_max 2 → 3"]);
     let secret =
         told(&store, &SAMPLE.replace("redirects_max: 2", "redirects_max: 3").replace("change-me ", "hush ")).await;
-    assert_eq!(secret, ["~ egress trunk oria-1: digest password"]);
+    assert_eq!(secret, ["~ egress trunk oria-1: digest password or private key"]);
     let hash = store.by_code::<EgressTrunkDraft>("oria-1").await.unwrap().draft.policy.digest.unwrap().ha1_md5;
     for act in store.audit_entries(None, None, 10).await.unwrap() {
-        for hidden in ["hush", "change-me", "ha1", hash.as_str()] {
+        for hidden in ["hush", "change-me", "ha1", hash.as_str(), "private_", "c9afa9d8", "MIGHAgEA"] {
             assert!(!act.after.contains(hidden) && !act.before.contains(hidden), "{hidden} in {act:?}");
         }
     }

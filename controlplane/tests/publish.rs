@@ -98,7 +98,7 @@ fn scene() -> Scene {
 async fn a_change_is_published_and_announced(store: Store) {
     let w = world(&store).await;
     let scene = scene();
-    let link = Link::start(scene.folder.socket(), store.clone());
+    let link = Link::start(scene.folder.socket(), store.clone(), Default::default());
     let publisher = Publisher::start(store.clone(), scene.folder.clone(), link.clone());
     let mut data_plane = Played::accept(&scene.listener).await;
     assert_eq!(data_plane.load().await, 1);
@@ -128,7 +128,7 @@ async fn wants_are_answered_from_the_ledger(store: Store) {
     let w = world(&store).await;
     store.payment(w.payer, money("10"), "opening", "").await.unwrap();
     let scene = scene();
-    let _link = Link::start(scene.folder.socket(), store.clone());
+    let _link = Link::start(scene.folder.socket(), store.clone(), Default::default());
     let mut data_plane = Played::accept(&scene.listener).await;
     let grant = "0001000000010000000000000000002a".to_owned();
     let want = Want::Grant { grant: grant.clone(), account: w.payer, want: money("3").nanos(), slice: 0 };
@@ -151,7 +151,7 @@ async fn wants_are_answered_from_the_ledger(store: Store) {
 async fn a_written_off_node_hears_of_it_with_each_connection_until_it_is_admitted(store: Store) {
     store.write_off(NodeId(1), "its board is dead").await.unwrap();
     let scene = scene();
-    let link = Link::start(scene.folder.socket(), store.clone());
+    let link = Link::start(scene.folder.socket(), store.clone(), Default::default());
     tandem_controlplane::fence::watch(store.clone(), link, NodeId(1));
     for _ in 0..2 {
         let mut data_plane = Played::accept(&scene.listener).await;
@@ -169,7 +169,7 @@ async fn an_older_revision_is_held_over_a_restart_until_the_next_change() {
     let w = world(&database.store).await;
     let scene = scene();
     let start = || {
-        let link = Link::start(scene.folder.socket(), database.store.clone());
+        let link = Link::start(scene.folder.socket(), database.store.clone(), Default::default());
         (Publisher::start(database.store.clone(), scene.folder.clone(), link.clone()), link)
     };
     let (publisher, link) = start();
@@ -206,7 +206,7 @@ async fn a_revision_of_another_database_is_published_although_it_has_the_same_nu
     for _ in 0..2 {
         let database = databases::sqlite().await;
         world(&database.store).await;
-        let link = Link::start(scene.folder.socket(), database.store.clone());
+        let link = Link::start(scene.folder.socket(), database.store.clone(), Default::default());
         let publisher = Publisher::start(database.store.clone(), scene.folder.clone(), link.clone());
         let mut data_plane = Played::accept(&scene.listener).await;
         assert_eq!(data_plane.load().await, 1);
@@ -259,7 +259,7 @@ async fn a_damaged_current_snapshot_is_written_again_and_old_files_go() {
     let scene = scene();
     std::fs::write(scene.folder.snapshots().join("1.snap"), b"not a snapshot").unwrap();
     std::fs::write(scene.folder.snapshots().join("current"), b"1.snap\n").unwrap();
-    let link = Link::start(scene.folder.socket(), database.store.clone());
+    let link = Link::start(scene.folder.socket(), database.store.clone(), Default::default());
     let publisher = Publisher::start(database.store.clone(), scene.folder.clone(), link.clone());
     let mut data_plane = Played::accept(&scene.listener).await;
     assert_eq!(data_plane.load().await, 1);
@@ -280,7 +280,7 @@ async fn a_damaged_deck_is_written_again() {
     let database = databases::sqlite().await;
     let w = world(&database.store).await;
     let scene = scene();
-    let link = Link::start(scene.folder.socket(), database.store.clone());
+    let link = Link::start(scene.folder.socket(), database.store.clone(), Default::default());
     let publisher = Publisher::start(database.store.clone(), scene.folder.clone(), link.clone());
     let mut data_plane = Played::accept(&scene.listener).await;
     assert_eq!(data_plane.load().await, 1);
@@ -291,7 +291,7 @@ async fn a_damaged_deck_is_written_again() {
     let image = std::fs::read(damaged).unwrap();
     std::fs::write(damaged, &image[..image.len() - 1]).unwrap();
 
-    let link = Link::start(scene.folder.socket(), database.store.clone());
+    let link = Link::start(scene.folder.socket(), database.store.clone(), Default::default());
     let _publisher = Publisher::start(database.store.clone(), scene.folder.clone(), link.clone());
     let mut data_plane = Played::accept(&scene.listener).await;
     assert_eq!(data_plane.load().await, 1);
@@ -316,7 +316,7 @@ fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
 async fn questions_find_their_answers_and_a_lost_connection_answers_none() {
     let database = databases::sqlite().await;
     let scene = scene();
-    let link = Link::start(scene.folder.socket(), database.store.clone());
+    let link = Link::start(scene.folder.socket(), database.store.clone(), Default::default());
     assert!(link.ask(Ask::Figures).await.is_err(), "nobody is there yet");
     let mut data_plane = Played::accept(&scene.listener).await;
     link.connections().wait_for(|count| count % 2 == 1).await.unwrap();

@@ -258,7 +258,11 @@ impl Control {
                     self.hub.wants.settle(&reply);
                 }
             }
-            Heard::Frame(Frame::Answer { .. } | Frame::Want(_)) => {
+            // All shards: the next call that it vouches for may come to any.
+            Heard::Frame(Frame::Certificate(certificate)) => {
+                self.tell_all(|| Order::Certificate(certificate.clone()));
+            }
+            Heard::Frame(Frame::Answer { .. } | Frame::Want(_) | Frame::Fetch { .. }) => {
                 let reason = "the data plane asks no questions and lends no money".to_owned();
                 self.answer(from, 0, Answer::Refused { reason });
             }
@@ -339,6 +343,7 @@ impl Control {
 
     fn on_report(&mut self, report: Report) {
         match report {
+            Report::Fetch { x5u } => self.send_to_controller(Frame::Fetch { x5u }),
             Report::Want { shard, want } => {
                 self.hub.wants.add(shard, want.clone(), clocks::ticks());
                 self.send_to_controller(Frame::Want(want));

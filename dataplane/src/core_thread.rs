@@ -14,6 +14,7 @@ use crate::lag::Lag;
 use crate::listen::Listen;
 use crate::mail::{Mail, Report};
 use crate::pump::Pump;
+use crate::seals::SEALS;
 use crate::settings::PortRange;
 use crate::sockets::Sockets;
 use crate::steered::Steered;
@@ -69,6 +70,7 @@ impl CoreThread {
         let steering = self.steered.steering(number)?;
         let sockets = Sockets::open(&mut ring, &self.listens, self.media, self.ports, steering)?;
         let (mut shard, lane) = (Shard::new(config), self.fast.lane());
+        shard.seal_with(SEALS);
         if lane.is_some() {
             shard.use_kernel();
         }

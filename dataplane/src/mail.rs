@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use panel::metrics::Histogram;
-use panel::wire::{CallRow, Peers, Reply, RoomRow, ShardFigures, Want};
+use panel::wire::{CallRow, Certificate, Peers, Reply, RoomRow, ShardFigures, Want};
 use rtrb::{Consumer, Producer};
 use shard::parts::{Parts, Used};
 use shard::registrar::Change;
@@ -62,6 +62,8 @@ pub enum Order {
     DiskFull(bool),
     /// The ledger's answer.
     Reply(Reply),
+    /// What came of a certificate that a shard wanted.
+    Certificate(Certificate),
     /// What TLS listeners prove themselves with from now on.
     Keys(Keys),
     /// Release all calls and end.
@@ -72,6 +74,8 @@ pub enum Order {
 pub enum Report {
     /// Something for the ledger.
     Want { shard: u16, want: Want },
+    /// A call needs this certificate.
+    Fetch { x5u: String },
     /// Something for the other nodes.
     Binding(Box<Change>),
     /// This shard's part of an answer.

@@ -23,6 +23,7 @@ mod orders;
 mod places;
 mod pump;
 mod resolve;
+mod seals;
 mod segments;
 mod settings;
 mod shared;

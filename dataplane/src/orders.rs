@@ -46,6 +46,7 @@ impl Pump {
                 return self.shard.on_disk_full(full);
             }
             Order::Keys(keys) => return self.streams.renew(keys),
+            Order::Certificate(certificate) => return self.shard.on_certificate(clock, certificate, &mut self.out),
             Order::Reply(reply) => return self.shard.on_reply(clock, reply, &mut self.out),
             Order::Stop => return self.stop(clock),
         };

@@ -3,6 +3,7 @@
 mod bodies;
 #[cfg(feature = "decks")]
 mod decks;
+mod identities;
 mod journal;
 mod media;
 pub mod mutate;
@@ -31,6 +32,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "address", run: sip_text::address, seeds: sip_text::addresses, bounded: 60_000 },
     Target { name: "description", run: bodies::description, seeds: bodies::descriptions, bounded: 20_000 },
     Target { name: "digest", run: bodies::digest, seeds: bodies::digests, bounded: 20_000 },
+    Target { name: "identity", run: identities::identity, seeds: identities::seeds, bounded: 20_000 },
     Target { name: "media", run: media::relay, seeds: media::seeds, bounded: 10_000 },
     Target { name: "journal", run: journal::journal, seeds: journal::seeds, bounded: 10_000 },
     Target { name: "snapshot", run: snapshots::snapshot, seeds: snapshots::seeds, bounded: 2_000 },

@@ -143,6 +143,7 @@ impl World {
             Effect::Tape { .. } | Effect::Voice { .. } => panic!("no policy captures or records anything"),
             Effect::Parcel { .. } => panic!("there is no other shard"),
             Effect::Binding(_) => panic!("there is no subscriber"),
+            Effect::Fetch { .. } => panic!("no policy verifies anything"),
             Effect::Want(want) => self.wants.push(want),
             // Nobody takes connections here.
             Effect::Connect { flow, .. } => self.refused.push(flow),

@@ -106,6 +106,9 @@ fn has(indexing: &Indexing, filter: &CdrFilter) -> std::result::Result<(), Strin
     if indexing.till.is_none_or(|till| till < now()) {
         return Err("it has taken no record for days".to_owned());
     }
+    if filter.identity.is_some() {
+        return Err("it was not told of signed identities".to_owned());
+    }
     if filter.from < since {
         let since = jiff::Timestamp::from_microsecond(since.micros()).unwrap_or_default();
         return Err(format!("it has calls from {since:.0} on"));

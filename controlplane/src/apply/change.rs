@@ -318,7 +318,7 @@ impl Work<'_> {
                 done.map_err(|error| self.at(place, "", error))?;
                 let told = differences(&words(&old, self), &words(draft, self));
                 // Only what is never told can differ without words.
-                (Action::Update, id, if told.is_empty() { "digest password".to_owned() } else { told })
+                (Action::Update, id, if told.is_empty() { "digest password or private key".to_owned() } else { told })
             }
             Err(StoreError::NotFound { .. }) => {
                 let made = self.edit.create(draft).await;

@@ -74,6 +74,9 @@ pub struct Search {
     /// Final SIP status.
     #[arg(long)]
     sip_status: Option<u16>,
+    /// What became of the signed identity: no, missing, passed, failed, unknown, signed, relayed.
+    #[arg(long, value_parser = vouched)]
+    identity: Option<u8>,
     /// Only answered calls (true) or only others (false).
     #[arg(long)]
     answered: Option<bool>,
@@ -130,11 +133,17 @@ async fn filter(search: &Search, store: &Store) -> Result<CdrFilter> {
         egress_trunk: id::<EgressTrunkDraft>(store, search.egress_trunk.as_deref()).await?,
         cause: search.cause,
         sip_status: search.sip_status,
+        identity: search.identity,
         answered: search.answered,
         call,
         sip_call_id: search.sip_call_id.clone(),
         ..CdrFilter::default()
     })
+}
+
+fn vouched(word: &str) -> Result<u8, String> {
+    let found = cdr::Vouched::ALL.into_iter().find(|vouched| vouched.word() == word);
+    found.map(|vouched| vouched as u8).ok_or_else(|| "there is no such result".to_owned())
 }
 
 async fn id<D: Object>(store: &Store, code: Option<&str>) -> Result<Option<u32>> {
@@ -284,6 +293,10 @@ fn object(cdr: &Cdr, names: &Names) -> Value {
     row["ingress_kernel_packets"] = cdr.ingress_media.kernel_packets.into();
     row["egress_kernel_packets"] = cdr.egress_media.kernel_packets.into();
     row["recorded"] = cdr.recorded.word().into();
+    row["identity"] = cdr.identity.vouched.word().into();
+    row["attestation"] = cdr.identity.attest.map(cdr::Attest::word).into();
+    row["identity_doubt"] = cdr.identity.doubt.word().into();
+    row["identity_origin"] = cdr.identity.origid_text().into();
     for (name, media) in [("ingress_suite", &cdr.ingress_media), ("egress_suite", &cdr.egress_media)] {
         row[name] = media.suite.map(units::Suite::name).into();
     }

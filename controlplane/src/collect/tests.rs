@@ -51,7 +51,13 @@ async fn funded() -> (databases::Database, World) {
 
 /// A collector that the test drives step by step.
 fn work(store: &Store, folder: &Folder) -> Work {
-    Work::new(store.clone(), folder, NODE, Link::start(folder.socket(), store.clone()), folder.mark().unwrap())
+    Work::new(
+        store.clone(),
+        folder,
+        NODE,
+        Link::start(folder.socket(), store.clone(), Default::default()),
+        folder.mark().unwrap(),
+    )
 }
 
 /// Steps until nothing is left to read; the first complaint on the way.

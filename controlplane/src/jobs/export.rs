@@ -18,7 +18,7 @@ use super::{Done, Ended};
 /// Pages of one batch: 4,000 records.
 const PAGES: usize = 4;
 
-const HEAD: [&str; 27] = [
+const HEAD: [&str; 31] = [
     "call",
     "attempt",
     "attempts",
@@ -46,6 +46,10 @@ const HEAD: [&str; 27] = [
     "buy_price",
     "ingress_call_id",
     "egress_call_id",
+    "identity",
+    "attestation",
+    "identity_doubt",
+    "identity_origin",
 ];
 
 pub(super) async fn run(store: &Store, turn: &Turn) -> Done {
@@ -171,6 +175,14 @@ fn cells(cdr: &Cdr, names: &Names) -> Vec<String> {
     row.extend(price(cdr.sell));
     row.extend(price(cdr.buy));
     row.extend([cdr.ingress_call_id.clone(), cdr.egress_call_id.clone()]);
+    let identity = &cdr.identity;
+    let attestation = identity.attest.map_or("", cdr::Attest::word).to_owned();
+    row.extend([
+        identity.vouched.word().to_owned(),
+        attestation,
+        identity.doubt.word().to_owned(),
+        identity.origid_text(),
+    ]);
     row.into_iter().map(harmless).collect()
 }
 

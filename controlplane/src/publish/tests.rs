@@ -98,7 +98,7 @@ async fn a_disk_that_fails_is_complained_of_and_publication_goes_on_alone_when_i
     let w = sample::world(&database.store).await;
     let data = quick_folder();
     let folder = Folder::open(data.path()).unwrap();
-    let link = Link::start(folder.socket(), database.store.clone());
+    let link = Link::start(folder.socket(), database.store.clone(), Default::default());
     let publisher = Publisher::start(database.store.clone(), folder.clone(), link);
     let mut state = publisher.state.clone();
     state.wait_for(|state| state.revision == 1).await.unwrap();

@@ -54,7 +54,7 @@ async fn node(number: u16, urls: &[String], folder: &Path) -> (Arc<Cluster>, Arc
     let store = Store::open(&format!("sqlite:{}", place("store").display())).await.unwrap();
     let draining = Arc::new(AtomicBool::new(false));
     tokio::spawn(answer(UnixListener::bind(place("socket")).unwrap(), draining.clone()));
-    let link = Link::start(place("socket"), store);
+    let link = Link::start(place("socket"), store, Default::default());
     let etcd = EtcdArguments { etcd: urls.to_vec(), ..EtcdArguments::default() };
     let settings = ClusterOptions { etcd, group: format!("group{number}"), ..ClusterOptions::default() };
     (Cluster::start(&settings, NodeId(number), &link, &machine(number)).unwrap().unwrap(), draining)
@@ -129,7 +129,7 @@ async fn without_etcd_a_node_shows_what_its_keeper_knows_and_orders_swaps_there(
     let held = Arc::new(AtomicBool::new(true));
     tokio::spawn(answer(UnixListener::bind(place("socket")).unwrap(), Arc::default()));
     let keeper = tokio::spawn(keep_pair(UnixListener::bind(place("keeper")).unwrap(), held.clone()));
-    let link = Link::start(place("socket"), store);
+    let link = Link::start(place("socket"), store, Default::default());
     let settings = ClusterOptions { keeper: Some(place("keeper")), ..ClusterOptions::default() };
     let cluster = Cluster::start(&settings, NodeId(1), &link, &machine(1)).unwrap().unwrap();
     let seen = until("the keeper and this node's data plane are seen", || {

@@ -179,7 +179,7 @@ async fn unpaid<'a>(tx: &mut Tx, cdrs: &'a [Cdr]) -> Result<Vec<&'a Cdr>> {
 }
 
 /// All columns of `cdrs`, in the order of [`values`].
-pub(crate) const COLUMNS: [&str; 106] = [
+pub(crate) const COLUMNS: [&str; 110] = [
     "id",
     "attempt",
     "attempts",
@@ -286,6 +286,10 @@ pub(crate) const COLUMNS: [&str; 106] = [
     "ingress_suite",
     "egress_suite",
     "recorded",
+    "identity",
+    "attestation",
+    "identity_doubt",
+    "identity_origin",
 ];
 
 fn values(cdr: &Cdr) -> Vec<Arg> {
@@ -343,6 +347,10 @@ fn values(cdr: &Cdr) -> Vec<Arg> {
     all.extend(args![cdr.ingress_media.kernel_packets, cdr.egress_media.kernel_packets]);
     let suite = |q: &Quality| q.suite.map_or("", Suite::name);
     all.extend(args![suite(&cdr.ingress_media), suite(&cdr.egress_media), cdr.recorded as u8]);
+    let identity = &cdr.identity;
+    let origin = if identity.origid == [0; 16] { Vec::new() } else { identity.origid.to_vec() };
+    let attestation = identity.attest.map_or(0, |attest| attest as u8);
+    all.extend(args![identity.vouched as u8, attestation, identity.doubt as u8, origin]);
     all
 }
 

@@ -1,9 +1,12 @@
 //! Signalling policies: their column, their check, and the passwords in them, which are hashed here and kept nowhere.
 
+use aws_lc_rs::encoding::AsBigEndian;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use base64ct::{Base64, Encoding};
 use md5::Md5;
 use rating::Rules;
 use sha2::{Digest as _, Sha256};
-use snapshot::policy::Digest;
+use snapshot::policy::{Digest, Signer};
 use snapshot::{Policy, PolicyFlaw, Side};
 
 use crate::error::{Result, StoreError};
@@ -22,8 +25,47 @@ pub(crate) fn read(row: &Row) -> Result<Policy> {
     Policy::from_text(&row.text("policy")?).map_err(|flaw| StoreError::Broken(format!("column policy: {flaw}")))
 }
 
-/// Hashes a password that was given; without one, the hashes that stood before stay.
+/// Hashes a password and takes a private key apart where they were given; without, what stood before stays.
 pub(crate) fn settle(policy: &mut Policy, before: Option<&Policy>) -> Result<()> {
+    settle_signer(policy, before)?;
+    settle_digest(policy, before)
+}
+
+fn settle_signer(policy: &mut Policy, before: Option<&Policy>) -> Result<()> {
+    let Some(signer) = &mut policy.stir.signer else { return Ok(()) };
+    let wrong = |why: &str| Err(StoreError::Policy(PolicyFlaw::new("stir.signer.private_key", why)));
+    if !signer.private_key.is_empty() {
+        let pem = core::mem::take(&mut signer.private_key);
+        return match private_number(&pem) {
+            Some(number) => {
+                signer.private_number = hex(&number);
+                Ok(())
+            }
+            None => wrong("is no private key of the curve P-256 in PEM"),
+        };
+    }
+    match before.and_then(|policy| policy.stir.signer.as_ref()) {
+        _ if !signer.private_number.is_empty() => Ok(()),
+        Some(before) => {
+            signer.private_number.clone_from(&before.private_number);
+            Ok(())
+        }
+        None => wrong("is missing"),
+    }
+}
+
+/// The number within a private key in PEM: PKCS #8, or SEC 1 (RFC 5915). Line ends may be missing, as they are where one was pasted.
+fn private_number(pem: &str) -> Option<[u8; 32]> {
+    let parts: Vec<&str> = pem.split("-----").collect();
+    let head = parts.iter().position(|part| part.starts_with("BEGIN ") && part.ends_with("PRIVATE KEY"))?;
+    let body: String = parts.get(head + 1)?.split_whitespace().collect();
+    let der = Base64::decode_vec(&body).ok()?;
+    let pair = EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_FIXED_SIGNING, &der).ok()?;
+    let number = pair.private_key().as_be_bytes().ok()?;
+    number.as_ref().try_into().ok()
+}
+
+fn settle_digest(policy: &mut Policy, before: Option<&Policy>) -> Result<()> {
     let Some(digest) = &mut policy.digest else { return Ok(()) };
     let before = before.and_then(|policy| policy.digest.as_ref());
     let wrong = |why: &str| Err(StoreError::Policy(PolicyFlaw::new("digest.password", why)));
@@ -68,6 +110,10 @@ pub fn without_secrets(policy: &Policy) -> Policy {
         *password = String::new();
         *ha1_md5 = String::new();
         *ha1_sha256 = String::new();
+    }
+    if let Some(Signer { private_key, private_number, .. }) = &mut shown.stir.signer {
+        *private_key = String::new();
+        *private_number = String::new();
     }
     shown
 }

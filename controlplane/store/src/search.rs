@@ -2,7 +2,7 @@
 
 use core::net::SocketAddr;
 
-use cdr::{Cdr, GrantPart, Party, Priced, Quality, Recorded, Stages};
+use cdr::{Attest, Cdr, Doubt, GrantPart, Identity, Party, Priced, Quality, Recorded, Stages, Vouched};
 use units::{
     AccountId, AttemptIndex, CallId, CarrierId, Cause, DeckId, EXCHANGE_ONE, EgressTrunkId, GrantId, IngressTrunkId,
     Money, Number, RateClass, Revision, Rounding, Suite, Terms, WallTime,
@@ -66,6 +66,8 @@ pub struct CdrFilter {
     pub cause: Option<u16>,
     /// Final SIP status.
     pub sip_status: Option<u16>,
+    /// What became of the signed identity: the number of a `cdr::Vouched`. The database alone knows it.
+    pub identity: Option<u8>,
     /// Answered, or not.
     pub answered: Option<bool>,
     /// One call by its id.
@@ -231,8 +233,18 @@ pub(crate) fn read(row: &Row) -> Result<Cdr> {
         ingress_media: quality(row, "ingress")?,
         egress_media: quality(row, "egress")?,
         recorded: Recorded::from_code(row.num("recorded")?).unwrap_or_default(),
+        identity: identity(row)?,
         stages: stages(row)?,
         decision: row.bytes("decision")?,
+    })
+}
+
+fn identity(row: &Row) -> Result<Identity> {
+    Ok(Identity {
+        vouched: Vouched::from_code(row.num("identity")?).unwrap_or_default(),
+        attest: Attest::from_letter(row.num("attestation")?),
+        origid: row.bytes("identity_origin")?.try_into().unwrap_or_default(),
+        doubt: Doubt::from_code(row.num("identity_doubt")?).unwrap_or_default(),
     })
 }
 

@@ -173,6 +173,7 @@ fn conditions(filter: &CdrFilter) -> (String, Vec<Arg>) {
         ("egress_trunk", filter.egress_trunk.map(Arg::from)),
         ("cause", filter.cause.map(Arg::from)),
         ("sip_status", filter.sip_status.map(Arg::from)),
+        ("identity", filter.identity.map(Arg::from)),
     ];
     for (column, value) in same {
         if let Some(value) = value {

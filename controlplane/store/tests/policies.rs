@@ -9,7 +9,7 @@ mod sample;
 
 use sample::{World, world};
 use snapshot::Policy;
-use snapshot::policy::Digest;
+use snapshot::policy::{Digest, Signer, Stir, StirSign};
 use store::{CarrierDraft, EgressTrunkDraft, IngressTrunkDraft, Object, PlanDraft, Store, StoreError};
 
 on_both! {
@@ -17,6 +17,7 @@ on_both! {
     a_carrier_says_what_is_kept_of_calls_for_its_silent_trunks
     a_policy_that_calls_could_not_use_is_refused_by_its_field
     a_password_is_hashed_and_kept_nowhere
+    a_private_key_is_reduced_to_its_number_and_never_shown
     a_change_without_a_password_keeps_the_hashes
 }
 
@@ -125,6 +126,47 @@ async fn a_password_is_hashed_and_kept_nowhere(store: Store) {
     let shown = store::without_secrets(&kept.policy);
     assert_eq!(shown.to_text(), r#"{"digest":{"user":"Mufasa","realm":"testrealm@host.com"}}"#);
 }
+
+async fn a_private_key_is_reduced_to_its_number_and_never_shown(store: Store) {
+    const NUMBER: &str = "c9afa9d845ba75166b5c215767b1d6934e50c3db36e89b127b8a622b120f6721";
+    let w = world(&store).await;
+    let set = async |private_key: &str| {
+        let signer =
+            Signer { certificate: "https://a.example/b".into(), private_key: private_key.into(), ..Signer::default() };
+        let stir = Stir { sign: StirSign::Always, signer: Some(signer), ..Stir::default() };
+        put::<EgressTrunkDraft>(&store, w.egress, |draft| draft.policy.stir = stir.clone()).await
+    };
+    let why = async |private_key: &str| set(private_key).await.unwrap_err().to_string();
+    assert_eq!(why("").await, "policy.stir.signer.private_key: is missing");
+    assert_eq!(why("hush").await, "policy.stir.signer.private_key: is no private key of the curve P-256 in PEM");
+    let in_a_line = PKCS8.replace('\n', " ");
+    for pem in [PKCS8, SEC1, in_a_line.as_str()] {
+        let kept = set(pem).await.unwrap().policy;
+        let signer = kept.stir.signer.clone().unwrap();
+        assert_eq!((signer.private_number.as_str(), signer.private_key.as_str()), (NUMBER, ""));
+        assert_eq!(store.model().await.unwrap().egress_trunks[0].policy, kept, "the data plane needs the number");
+        let shown = r#"{"stir":{"sign":"always","signer":{"certificate":"https://a.example/b"}}}"#;
+        assert_eq!(store::without_secrets(&kept).to_text(), shown);
+        assert_eq!(set("").await.unwrap().policy, kept, "without a key the one before stays");
+    }
+}
+
+/// The key of RFC 6979 §A.2.5, as OpenSSL writes it.
+const PKCS8: &str = "-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgya+p2EW6dRZrXCFX
+Z7HWk05Qw9s26JsSe4piKxIPZyGhRANCAARg/tS6JVqdMclh63TGNW1owEm4kjth
++mzmaWIuYPKftnkD/hAIuLyZpBrp6VYovGTy8bIMLX6fUXejwpTURiKZ
+-----END PRIVATE KEY-----
+";
+const SEC1: &str = "-----BEGIN EC PARAMETERS-----
+BggqhkjOPQMBBw==
+-----END EC PARAMETERS-----
+-----BEGIN EC PRIVATE KEY-----
+MHcCAQEEIMmvqdhFunUWa1whV2ex1pNOUMPbNuibEnuKYisSD2choAoGCCqGSM49
+AwEHoUQDQgAEYP7UuiVanTHJYet0xjVtaMBJuJI7Yfps5mliLmDyn7Z5A/4QCLi8
+maQa6elWKLxk8vGyDC1+n1F3o8KU1EYimQ==
+-----END EC PRIVATE KEY-----
+";
 
 async fn a_change_without_a_password_keeps_the_hashes(store: Store) {
     let w = world(&store).await;

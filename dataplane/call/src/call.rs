@@ -17,6 +17,7 @@ mod setup;
 mod state;
 mod summary;
 mod talk;
+mod vouch;
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -26,7 +27,7 @@ pub use remembered::Remembered;
 pub use state::StateFlaw;
 pub use summary::Summary;
 
-use cdr::{GrantPart, Quality, Recorded, Stages};
+use cdr::{GrantPart, Identity, Quality, Recorded, Stages};
 use media::Relay;
 use rating::quality::Over;
 use rating::{Admission, Candidate, Policies};
@@ -38,6 +39,7 @@ use crate::bridge::{Body, Event, Events};
 use crate::leg::{Desk, Earliest, InviteOut, Leg};
 use crate::limits::{FORGET_STEP_US, PRACK_TIMEOUT_MS, SETUP_TIMEOUT_S, TIMER_STEP_US};
 use crate::release::Release;
+use crate::stir::Keys;
 use crate::ways::{Places, Ways};
 use outbound::Caller;
 use owed::Owed;
@@ -52,6 +54,8 @@ pub struct Context<'a> {
     pub policies: &'a Policies,
     /// What is known of the ways out besides the snapshot.
     pub ways: &'a Ways,
+    /// What signs and verifies, and whose keys are known.
+    pub keys: &'a Keys,
     /// The shard's media streams.
     pub relay: &'a mut Relay,
     /// What routes are found in; its memory serves all calls.
@@ -63,14 +67,16 @@ pub struct Context<'a> {
 /// Where a call stands; each state owns its deadline.
 ///
 /// ```text
-///  Taking ─▶ Reserving ─▶ TakingEgress ─▶ Owing ─▶ Trying ─▶ Ringing ─▶ Answering ─▶ Up ─▶ (Parting ─▶) Over
-///                             ▲             │         │          │
-///                             └─ next route ┴─────────┴──────────┘                  any state ─▶ Over
+///  Taking ─▶ (Vouching ─▶) Reserving ─▶ TakingEgress ─▶ Owing ─▶ Trying ─▶ Ringing ─▶ Answering ─▶ Up ─▶ (Parting ─▶) Over
+///                                           ▲             │         │          │
+///                                           └─ next route ┴─────────┴──────────┘                  any state ─▶ Over
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 enum State {
     /// Waits for room on the ingress trunk.
     Taking { give_up_at: Instant },
+    /// Waits for the certificate of the identity that it came with.
+    Vouching { give_up_at: Instant },
     /// Waits for the first slice of money.
     Reserving { give_up_at: Instant },
     /// Waits for room on the egress trunk of the next route.
@@ -121,6 +127,8 @@ struct Attempt {
     places: Places,
     /// When the next of them is tried if nothing was heard.
     hurry_at: Option<Instant>,
+    /// The signed identity that its INVITE carries.
+    identity: Identity,
     written: bool,
 }
 
@@ -183,6 +191,8 @@ pub struct Call {
     egress_media: Quality,
     /// What became of the wish to record it.
     pub recorded: Recorded,
+    /// What became of the signed identity that it came with.
+    identity: Identity,
     ingress_taken: bool,
     egress_taken: Option<Candidate>,
     /// How the attempt ended that still holds its room.
@@ -253,6 +263,7 @@ impl Call {
             ingress_media: Quality::default(),
             egress_media: Quality::default(),
             recorded: Recorded::No,
+            identity: Identity::default(),
             ingress_taken: false,
             egress_taken: None,
             over: Over::Void,
@@ -419,6 +430,7 @@ impl Call {
     pub fn deadline(&self) -> Option<Instant> {
         let own = match &self.state {
             State::Taking { give_up_at }
+            | State::Vouching { give_up_at }
             | State::Reserving { give_up_at }
             | State::TakingEgress { give_up_at }
             | State::Owing { give_up_at }
@@ -465,6 +477,7 @@ impl Call {
             State::Taking { give_up_at } | State::Reserving { give_up_at } if *give_up_at <= now => {
                 self.fail(ctx, Release::by_switch(Cause::TEMPORARY));
             }
+            State::Vouching { give_up_at } if *give_up_at <= now => self.judge(ctx, true),
             State::TakingEgress { give_up_at } if *give_up_at <= now => self.advance(ctx),
             State::Owing { give_up_at } if *give_up_at <= now => self.on_owed_missing(ctx),
             State::Trying { progress_at } if *progress_at <= now => {

@@ -1,5 +1,6 @@
 //! All that a call may ask of the shard around it.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -133,6 +134,11 @@ pub enum Effect {
         /// When it was sent.
         since: Instant,
     },
+    /// Ask for the certificate at this address; told of by [`crate::Call::on_certificate`].
+    Certificate {
+        /// Its address.
+        x5u: String,
+    },
     /// Count one of these.
     Count(Count),
     /// Record a latency in nanoseconds.
@@ -150,6 +156,8 @@ pub enum Count {
     Finished,
     /// Routes tried.
     Attempt,
+    /// Signed identities, by what became of them.
+    Vouched(cdr::Vouched),
     /// Messages sent again because nothing came back.
     Resent,
 }

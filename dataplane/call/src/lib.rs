@@ -19,6 +19,7 @@ pub mod leg;
 pub mod limits;
 pub mod random;
 pub mod release;
+pub mod stir;
 pub mod ways;
 
 pub use call::{Call, Context, Opening, Remembered, StateFlaw, Summary};

@@ -119,6 +119,12 @@ pub fn status_of_cause(cause: Cause) -> u16 {
         Cause::LOOP_DETECTED => 482,
         Cause::TIMER_EXPIRED => 408,
         Cause::CHANGED => 410,
+        // RFC 8224 §6.2.2.
+        Cause::IDENTITY_MISSING => 428,
+        Cause::IDENTITY_STALE => 403,
+        Cause::IDENTITY_UNREACHABLE => 436,
+        Cause::IDENTITY_UNSUPPORTED => 437,
+        Cause::IDENTITY_INVALID => 438,
         // RFC 3261 §21.6.3: what came from behind us was no valid answer.
         Cause::UNDESCRIBED => 502,
         _ => 503,

@@ -25,6 +25,10 @@ pub struct Stage {
     pub image: Vec<u8>,
     pub policies: Policies,
     pub ways: Ways,
+    /// What signs, and whose keys are known.
+    pub keys: call::stir::Keys,
+    /// The certificates that calls asked for.
+    pub wanted: Vec<String>,
     pub switch: Switch,
     pub random: Random,
     pub relay: Relay,
@@ -60,6 +64,8 @@ impl Stage {
             policies: Policies::compile(&View::open(&image)).expect("the policies are sound"),
             image,
             ways: Ways::default(),
+            keys: call::stir::Keys::default(),
+            wanted: Vec::new(),
             switch: Switch {
                 listeners: vec![Listener {
                     name: String::new(),
@@ -98,6 +104,7 @@ impl Stage {
             view: View::open(&self.image),
             policies: &self.policies,
             ways: &self.ways,
+            keys: &self.keys,
             relay: &mut self.relay,
             routes: &mut self.routes,
             ticks: || 0,
@@ -134,6 +141,7 @@ impl Stage {
                             self.with(|ctx| call.on_journaled(ctx));
                         }
                     }
+                    Effect::Certificate { x5u } => self.wanted.push(x5u),
                     _ => {}
                 }
             }

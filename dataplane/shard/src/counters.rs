@@ -1,6 +1,7 @@
 //! What a shard counts, and how long its rooms take.
 
 use call::effect::{Count, Stage};
+use cdr::Vouched;
 use panel::metrics::Histogram;
 
 macro_rules! counters {
@@ -76,6 +77,20 @@ counters! {
     calls_finished;
     /// Routes tried.
     attempts;
+    /// Calls that were to come with a signed identity and had none.
+    identities_missing;
+    /// Signed identities of calls that were right.
+    identities_passed;
+    /// Signed identities of calls that were wrong.
+    identities_failed;
+    /// Signed identities of calls whose certificate could not be had in time.
+    identities_unknown;
+    /// Attempts that we signed for.
+    identities_signed;
+    /// Attempts that carried the signed identity that their call came with.
+    identities_relayed;
+    /// Certificates that the control plane was asked for, since calls needed them.
+    certificates_asked;
     /// Media datagrams relayed.
     media_relayed;
     /// Media datagrams dropped: strangers, not RTP, no call, wrong encryption.
@@ -124,7 +139,22 @@ impl Counters {
             Count::Failed => self.calls_failed += 1,
             Count::Finished => self.calls_finished += 1,
             Count::Attempt => self.attempts += 1,
+            Count::Vouched(vouched) => self.count_identity(vouched),
             Count::Resent => self.sip_resent += 1,
+        }
+    }
+}
+
+impl Counters {
+    fn count_identity(&mut self, vouched: Vouched) {
+        match vouched {
+            Vouched::No => {}
+            Vouched::Missing => self.identities_missing += 1,
+            Vouched::Passed => self.identities_passed += 1,
+            Vouched::Failed => self.identities_failed += 1,
+            Vouched::Unknown => self.identities_unknown += 1,
+            Vouched::Signed => self.identities_signed += 1,
+            Vouched::Relayed => self.identities_relayed += 1,
         }
     }
 }

@@ -100,6 +100,11 @@ pub enum Effect {
     Binding(Box<Change>),
     /// Tell the control plane, if it is there; repeated until answered.
     Want(Want),
+    /// Have this certificate of a signed identity fetched; answered by [`crate::Shard::on_certificate`].
+    Fetch {
+        /// Where it is.
+        x5u: String,
+    },
 }
 
 /// The effects of one turn and the bytes that they point into. Cleared and reused by the pump: nothing is allocated in steady state.

@@ -322,7 +322,7 @@ impl Shard {
         let mut ctx = context(
             clock,
             &loaded,
-            (&self.switch, &self.ways),
+            (&self.switch, &self.ways, &self.certificates.keys),
             &mut self.random,
             &mut self.relay,
             (&mut self.work, &mut self.routes),

@@ -9,6 +9,7 @@ extern crate alloc;
 pub mod across;
 pub mod behind;
 pub mod book;
+mod certificates;
 mod counters;
 pub mod effect;
 pub mod guard;
@@ -55,6 +56,7 @@ use rating::Policies;
 use snapshot::{Bytes, ModelFlaw, Snapshot, View};
 use units::{AccountId, CallId, Clock, GrantId, Instant, Money, NodeId, ShardId};
 
+pub use call::stir;
 pub use call::{Listener, Target};
 pub use counters::COUNTERS;
 pub use effect::{Effect, Effects};
@@ -188,6 +190,7 @@ pub struct Shard {
     config: Config,
     switch: Switch,
     ways: Ways,
+    certificates: certificates::Certificates,
     probes: Vec<Probe>,
     /// When the next of them is due.
     probes_at: Option<Instant>,
@@ -265,8 +268,7 @@ impl Shard {
         for listener in &config.listeners {
             relay.exclude(listener.address.port());
         }
-        let guard = Guard::new(&config.guard, random.bits());
-        let streams = Streams::new(config.shard.0, config.streams);
+        let (guard, streams) = (Guard::new(&config.guard, random.bits()), Streams::new(config.shard.0, config.streams));
         let table_seed = random.bits();
         let mut decoy = [0; 32];
         decoy.chunks_exact_mut(8).for_each(|part| part.copy_from_slice(&random.bits().to_be_bytes()));
@@ -276,6 +278,7 @@ impl Shard {
             config,
             switch,
             ways: Ways::default(),
+            certificates: certificates::Certificates::default(),
             probes: Vec::new(),
             probes_at: None,
             loaded: None,
@@ -683,7 +686,7 @@ impl Shard {
 pub(crate) fn context<'a>(
     clock: Clock,
     loaded: &'a Loaded,
-    (switch, ways): (&'a Switch, &'a Ways),
+    (switch, ways, keys): (&'a Switch, &'a Ways, &'a stir::Keys),
     random: &'a mut Random,
     relay: &'a mut Relay,
     (work, routes): (&'a mut call::effect::Effects, &'a mut rating::Routes),
@@ -694,6 +697,7 @@ pub(crate) fn context<'a>(
         view: loaded.view(),
         policies: &loaded.policies,
         ways,
+        keys,
         relay,
         routes,
         ticks,

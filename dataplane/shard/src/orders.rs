@@ -43,7 +43,7 @@ impl Shard {
         let mut ctx = context(
             clock,
             loaded,
-            (&self.switch, &self.ways),
+            (&self.switch, &self.ways, &self.certificates.keys),
             &mut self.random,
             &mut self.relay,
             (&mut self.work, &mut self.routes),
@@ -195,6 +195,7 @@ impl Shard {
                     self.settle(Entry::Settle { account, reserved, used }, safe_at, out);
                 }
                 CallOrder::Silent { trunk, since } => self.report_silence(clock, trunk, since, out),
+                CallOrder::Certificate { x5u } => self.want_certificate(clock, at, x5u, out),
                 CallOrder::Count(count) => self.counters.count(count),
                 CallOrder::Stage(stage, nanos) => self.stages.record(stage, nanos),
             }

@@ -128,6 +128,13 @@ impl Sipp {
         of.filter_map(|part| header(part, "Call-ID:")).collect::<BTreeSet<_>>().len()
     }
 
+    /// What the newest message that it received says in this header field; `None` if none has it (`-trace_msg` must be on).
+    pub fn received(&self, name: &str) -> Option<String> {
+        let text = std::fs::read_to_string(&self.messages).expect("SIPp writes its messages down");
+        let parts = text.split("\nUDP message ").filter(|part| part.starts_with("received"));
+        parts.filter_map(|part| header(part, name)).last()
+    }
+
     /// True while it runs.
     pub fn runs(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))

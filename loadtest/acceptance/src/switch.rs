@@ -43,8 +43,18 @@ impl Switch {
         Switch::up_with(net, declared, database, &[])
     }
 
+    /// The same on SQLite, with more in its environment.
+    pub fn up_knowing(net: Net, declared: &str, environment: &[(&str, &str)]) -> Switch {
+        Switch::up_in(net, declared, environment, &[])
+    }
+
     /// The same with more words for `tandem up`.
     pub fn up_with(net: Net, declared: &str, database: Option<String>, words: &[&str]) -> Switch {
+        let environment: Vec<(&str, &str)> = database.iter().map(|url| ("TANDEM_DATABASE", url.as_str())).collect();
+        Switch::up_in(net, declared, &environment, words)
+    }
+
+    fn up_in(net: Net, declared: &str, environment: &[(&str, &str)], words: &[&str]) -> Switch {
         let folder = tempfile::Builder::new().prefix("tandem-accept-").tempdir().expect("a temporary folder");
         let file = folder.path().join("switch.yaml");
         std::fs::write(&file, declared).expect("the folder is writable");
@@ -54,9 +64,7 @@ impl Switch {
         command.arg("up").arg("--data").arg(folder.path().join("data"));
         command.args(["--sip", &format!("{}:{SIP}", net.host(1)), "--http", &format!("{}:8080", net.host(1))]);
         command.args(["--shards", "2", "--log", "info"]).args(words).arg("--apply").arg(&file);
-        if let Some(url) = &database {
-            command.env("TANDEM_DATABASE", url);
-        }
+        command.envs(environment.iter().copied());
         // What the node remembers of the user's last one stays in the test's folder.
         command.env("HOME", folder.path()).env_remove("XDG_STATE_HOME");
         let child = command.stdin(Stdio::null()).stdout(out).stderr(log).spawn().expect("tandem starts");

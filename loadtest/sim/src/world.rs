@@ -384,6 +384,7 @@ impl<'a> World<'a> {
                 self.at(self.now + 3, Event::Parcel { node, boot, to, parcel });
             }
             Effect::Binding(_) => self.faults.push("a registration, although nobody registers".into()),
+            Effect::Fetch { .. } => self.faults.push("a certificate, although nothing is verified".into()),
             Effect::Want(want) => self.want(node, number.0, want),
         }
     }

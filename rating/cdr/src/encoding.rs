@@ -10,13 +10,15 @@ use units::{
 };
 
 use crate::bytes::{Input, Output};
+use crate::identity::{Attest, Doubt, Identity, Vouched};
 use crate::record::{Cdr, GrantPart, Party, Priced, Quality, Record, Recorded, Stages, Start, Texts};
 
 /// The first byte of every record that this program writes. Version 1 had prices without tax, exchange and first-interval rate,
 /// version 2 no location routing number, jurisdiction and class of rates, version 3 no grants that are told again, version 4
 /// of media no order, bursts, first packet and round trip, version 5 nothing of what terminators may be owed, version 6 not the
-/// packets that the kernel relayed, version 7 nothing of encryption, version 8 not what was written off, version 9 nothing of recordings.
-const VERSION: u8 = 10;
+/// packets that the kernel relayed, version 7 nothing of encryption, version 8 not what was written off, version 9 nothing of recordings,
+/// version 10 nothing of signed identities.
+const VERSION: u8 = 11;
 
 mod kind {
     pub const BOOT: u8 = 1;
@@ -262,6 +264,32 @@ fn write_cdr(out: &mut Output<'_>, cdr: &Cdr, texts: Texts<'_>) {
     out.u64s([cdr.ingress_media.kernel_packets, cdr.egress_media.kernel_packets]);
     let suite = |quality: &Quality| quality.suite.map_or(0, |suite| suite as u8);
     out.u8(suite(&cdr.ingress_media)).u8(suite(&cdr.egress_media)).money(cdr.written_off).u8(cdr.recorded as u8);
+    write_identity(out, &cdr.identity);
+}
+
+/// One byte for most calls.
+fn write_identity(out: &mut Output<'_>, identity: &Identity) {
+    out.u8(identity.vouched as u8);
+    if identity.vouched != Vouched::No {
+        out.u8(identity.attest.map_or(0, |attest| attest as u8)).u8(identity.doubt as u8);
+        out.0.extend_from_slice(&identity.origid);
+    }
+}
+
+fn read_identity(input: &mut Input<'_>, version: u8) -> Option<Identity> {
+    let vouched = if version > 10 { Vouched::from_code(input.u8()?)? } else { Vouched::No };
+    if vouched == Vouched::No {
+        return Some(Identity::default());
+    }
+    let letter = input.u8()?;
+    let attest = Attest::from_letter(letter);
+    if letter != 0 && attest.is_none() {
+        return None;
+    }
+    let doubt = Doubt::from_code(input.u8()?)?;
+    let mut origid = [0; 16];
+    origid.copy_from_slice(input.take(16)?);
+    Some(Identity { vouched, attest, origid, doubt })
 }
 
 /// Ends a chain of writes.
@@ -304,6 +332,7 @@ fn read_cdr(input: &mut Input<'_>, version: u8) -> Option<Cdr> {
         ingress_media: read_quality(input)?,
         egress_media: read_quality(input)?,
         recorded: Recorded::No,
+        identity: Identity::default(),
         stages: read_stages(input)?,
         decision: input.blob()?.to_vec(),
         lrn: if version > 2 { input.number()? } else { Number::EMPTY },
@@ -333,6 +362,7 @@ fn read_cdr(input: &mut Input<'_>, version: u8) -> Option<Cdr> {
     if version > 9 {
         cdr.recorded = Recorded::from_code(input.u8()?)?;
     }
+    cdr.identity = read_identity(input, version)?;
     Some(cdr)
 }
 

@@ -10,6 +10,7 @@ mod bytes;
 mod crc32c;
 mod encoding;
 pub mod horizon;
+mod identity;
 mod record;
 pub mod recover;
 pub mod segment;
@@ -17,4 +18,5 @@ pub mod trace;
 
 pub use crc32c::{Summing, crc32c, sum_on};
 pub use encoding::{Glimpse, RecordFlaw};
+pub use identity::{Attest, Doubt, Identity, Vouched};
 pub use record::{Cdr, GrantPart, Party, Priced, Quality, Record, Recorded, Stages, Start, Texts};

@@ -9,6 +9,8 @@ use units::{
     Money, Number, Revision, ShardId, Suite, Terms, WallTime,
 };
 
+use crate::identity::Identity;
+
 /// Who ended a call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
@@ -215,6 +217,8 @@ pub struct Cdr {
     pub egress_media: Quality,
     /// Whether it was recorded, and why not; of a call.
     pub recorded: Recorded,
+    /// What became of its signed identity: of a call as it came in, of an attempt as it went out.
+    pub identity: Identity,
     /// Where the microseconds went.
     pub stages: Stages,
     /// The decision record, in `rating`'s own encoding; empty on attempts.

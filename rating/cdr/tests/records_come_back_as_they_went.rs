@@ -60,8 +60,8 @@ fn a_price_of_the_first_version_is_read_without_tax_and_exchange() {
     bytes.drain(there + 1 + 44..there + bytes.len() - without.len() + 1);
     // The last bytes say that there is no routing number and no jurisdiction, twice in 19 that media flowed as it should, in four that
     // nothing limits what the terminator may be owed, twice in 8 that the kernel relayed none, in one each that media was in the clear, in
-    // 8 that nothing is written off, and in one that nobody recorded it.
-    bytes.truncate(bytes.len() - 2 - 2 * 19 - 4 - 2 * 8 - 2 - 8 - 1);
+    // 8 that nothing is written off, and in one each that nobody recorded it and that nobody asked for a signed identity.
+    bytes.truncate(bytes.len() - 2 - 2 * 19 - 4 - 2 * 8 - 2 - 8 - 1 - 1);
     bytes[0] = 1;
     assert_eq!(Record::decode(&bytes), Ok(sold));
 }
@@ -71,12 +71,12 @@ fn a_record_from_before_encryption_is_read_as_in_the_clear() {
     let suite = Some(units::Suite::AesGcm128);
     let mut cdr = Cdr { call: call_id(1), ..Cdr::default() };
     let mut before = encoded(&Record::Cdr(Box::new(cdr.clone())));
-    before.truncate(before.len() - 2 - 8 - 1);
+    before.truncate(before.len() - 2 - 8 - 1 - 1);
     before[0] = 7;
     assert_eq!(Record::decode(&before), Ok(Record::Cdr(Box::new(cdr.clone()))));
     cdr.egress_media.suite = suite;
     let mut bytes = encoded(&Record::Cdr(Box::new(cdr)));
-    let suite = bytes.len() - 1 - 8 - 1;
+    let suite = bytes.len() - 1 - 8 - 1 - 1;
     bytes[suite] = 77;
     assert_eq!(Record::decode(&bytes), Err(RecordFlaw::Malformed), "no suite has this number");
 }
@@ -84,7 +84,7 @@ fn a_record_from_before_encryption_is_read_as_in_the_clear() {
 #[test]
 fn a_huge_count_is_not_believed() {
     // A Paid record whose list claims four billion parts.
-    let mut bytes = vec![10, 3];
+    let mut bytes = vec![11, 3];
     bytes.extend_from_slice(&[0; 16]);
     bytes.extend_from_slice(&u32::MAX.to_le_bytes());
     assert_eq!(Record::decode(&bytes), Err(RecordFlaw::Malformed));
@@ -127,7 +127,7 @@ proptest! {
 
     #[test]
     fn no_bytes_make_decoding_panic(kind in 0_u8..11, bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
-        let bytes = [&[10, kind], bytes.as_slice()].concat();
+        let bytes = [&[11, kind], bytes.as_slice()].concat();
         // What is accepted means something definite: writing it gives the same bytes again.
         if let Ok(record) = Record::decode(&bytes) {
             prop_assert_eq!(encoded(&record), bytes.clone());

@@ -44,6 +44,11 @@ pub fn price(terms: &Terms, duration_ms: u64) -> Priced {
     }
 }
 
+fn identity() -> cdr::Identity {
+    let (vouched, attest, doubt) = (cdr::Vouched::Failed, Some(cdr::Attest::Partial), cdr::Doubt::Stale);
+    cdr::Identity { vouched, attest, origid: [7; 16], doubt }
+}
+
 /// A record with a different value in every field.
 pub fn full() -> Cdr {
     let quality = |base: u32| Quality {
@@ -99,6 +104,7 @@ pub fn full() -> Cdr {
         ingress_media: quality(10),
         egress_media: quality(20),
         recorded: cdr::Recorded::Gaps,
+        identity: identity(),
         stages: Stages {
             parse_us: 1,
             admit_us: 2,

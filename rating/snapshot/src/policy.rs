@@ -6,19 +6,21 @@
 
 mod check;
 mod parts;
+mod stir;
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-pub use check::{ADDED_BYTES_MAX, LINES_MAX, PolicyFlaw, REGEXES_MAX, RESERVED, RULES_MAX, Side, TEXT_MAX};
+pub use check::{ADDED_BYTES_MAX, LINES_MAX, PolicyFlaw, REGEXES_MAX, RESERVED, RULES_MAX, Side, TEXT_MAX, uuid};
 pub use parts::{
     Answers, Capture, Captured, Codecs, Digest, Dtmf, EarlyMedia, Floors, Header, Headers, Identity, IdentityHeader,
     Number, NumberKind, Numbers, Pass, Portability, Prices, Probe, QualityIndex, Recording, Refresher, Registration,
     Relaying, Reliable, Rewrite, RewriteField, SessionTimer, Silence, Srtp, StatusOfCause, Throttle, TimerMode,
     Transport,
 };
+pub use stir::{Signer, Stir, StirAttest, StirSign, StirVerify};
 
 /// Signalling policy of an ingress trunk, an egress trunk or a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +78,9 @@ pub struct Policy {
     /// Both: who is told who calls.
     #[serde(skip_serializing_if = "is_default")]
     pub identity: Identity,
+    /// Both: signed identities of callers.
+    #[serde(skip_serializing_if = "is_default")]
+    pub stir: Stir,
     /// Both: location routing numbers of ported destinations.
     #[serde(skip_serializing_if = "is_default")]
     pub portability: Portability,
@@ -150,6 +155,7 @@ impl Default for Policy {
             capture: Capture::default(),
             recording: Recording::default(),
             identity: Identity::default(),
+            stir: Stir::default(),
             portability: Portability::default(),
             rewrite: Vec::new(),
             headers: Headers::default(),

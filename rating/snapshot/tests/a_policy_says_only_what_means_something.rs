@@ -19,7 +19,9 @@ const FULL: &str = r#"{"transport":"tls","listener":"core","host":"sip.example.n
     "no_answer_is_failure":true,"no_reason":true},"registration":{"user":"we","domain":"example.net","registrar":"192.0.2.1:5060",
     "expires_s":300},"probe":{"interval_s":10,"failures":2},"redirects_max":2,"own_terminators":true,"cps_window_s":5,
     "prices":{"sell_per_minute_max":"0.25","buy_per_minute_max":"0"},
-    "nodes":[1,2],"nat":false}"#;
+    "stir":{"verify":"require","attest":"numbers","numbers":["44"],"origid":"123e4567-e89b-42d3-a456-426655440000","sign":"always",
+    "signer":{"certificate":"https://a.example/b","private_number":"1111111111111111111111111111111111111111111111111111111111111111"},
+    "verstat":true},"nodes":[1,2],"nat":false}"#;
 
 fn read(text: &str) -> Policy {
     Policy::from_text(text).unwrap_or_else(|flaw| panic!("{flaw}: {text}"))
@@ -220,6 +222,36 @@ fn calls_go_to_one_target() {
     let to = |registrar| format!(r#"{{"registration":{{"user":"a","domain":"b","registrar":"{registrar}"}}}}"#);
     assert_eq!(refused(&to("[2001:db8::1]:5060"), Side::Egress), None);
     assert_eq!(refused(&to("b.example"), Side::Egress), Some(("registration.registrar", None)));
+}
+
+#[test]
+fn who_signs_has_a_key_and_says_where_its_certificate_is() {
+    let number = "0f".repeat(32);
+    let signs = |certificate: &str, key: &str, number: &str| {
+        format!(
+            r#"{{"stir":{{"sign":"missing","signer":{{"certificate":"{certificate}","private_key":"{key}","private_number":"{number}"}}}}}}"#
+        )
+    };
+    let rows = [
+        (signs("https://a.example/b.pem", "", &number), None),
+        (r#"{"stir":{"sign":"missing"}}"#.to_owned(), Some("stir.signer")),
+        (r#"{"stir":{"sign":"relay"}}"#.to_owned(), None),
+        (signs("http://a.example/b.pem", "", &number), Some("stir.signer.certificate")),
+        (signs("https://a.example/>;b", "", &number), Some("stir.signer.certificate")),
+        (signs(&format!("https://{}", "a".repeat(193)), "", &number), Some("stir.signer.certificate")),
+        (signs("https://a.example/b", "hush", &number), Some("stir.signer.private_key")),
+        (signs("https://a.example/b", "", "0g"), Some("stir.signer.private_number")),
+    ];
+    for (text, field) in rows {
+        assert_eq!(refused(&text, Side::Egress).map(|(field, _)| field), field, "{text}");
+    }
+    assert_eq!(refused(&signs("https://a.example/b", "", &number), Side::Ingress), Some(("stir.sign", None)));
+    assert_eq!(refused(r#"{"stir":{"origid":"1-2"}}"#, Side::Ingress), Some(("stir.origid", None)));
+    assert_eq!(refused(r#"{"stir":{"numbers":["44","+44"]}}"#, Side::Ingress), Some(("stir.numbers", Some(1))));
+    assert_eq!(refused(r#"{"stir":{"verify":"report"}}"#, Side::Egress), Some(("stir.verify", None)));
+    let told = read(&signs("https://a.example/b", "hush", &number));
+    assert!(!told.to_text().contains("hush") && told.to_text().contains(&number), "the number is kept");
+    assert!(!format!("{told:?}").contains("0f0f"));
 }
 
 #[test]

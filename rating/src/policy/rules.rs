@@ -29,6 +29,8 @@ pub struct Rules {
     pub codecs: String,
     /// The hashes of the digest's password: MD5, SHA-256.
     pub secret: Option<([u8; 16], [u8; 32])>,
+    /// The private key that calls are signed with: P-256, as a number.
+    pub signing_key: Option<[u8; 32]>,
     /// A plan's quality index.
     pub formula: Formula,
     /// What a minute may cost.
@@ -77,6 +79,7 @@ impl Rules {
             .map(|(place, rule)| Ok((rule.field, listed("rewrite.pattern", place, &rule.pattern)?)));
         let numbers = &policy.numbers;
         let secret = policy.digest.as_ref().and_then(|digest| Some((hex(&digest.ha1_md5)?, hex(&digest.ha1_sha256)?)));
+        let signing_key = policy.stir.signer.as_ref().and_then(|signer| hex(&signer.private_number));
         let formula = Formula::parse(&policy.quality.formula)
             .map_err(|fault| PolicyFlaw::new("quality.formula", format!("{fault}")))?;
         let ceilings = Ceilings {
@@ -88,6 +91,7 @@ impl Rules {
             ceilings,
             codecs: policy.codecs.allow.join(","),
             secret,
+            signing_key,
             rewrites: rewrites.collect::<Result<_, PolicyFlaw>>()?,
             calling_allow: Lines::compile("numbers.calling_allow", &numbers.calling_allow)?,
             calling_deny: Lines::compile("numbers.calling_deny", &numbers.calling_deny)?,

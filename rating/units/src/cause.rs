@@ -111,6 +111,11 @@ causes! {
     426 NODE_WRITTEN_OFF "node was written off and has no money";
     427 ORIGINATOR_CARRIER_CPS "originator's CPS over all its trunks";
     428 TERMINATOR_PRICE "terminator asks more for a minute than the originator allows";
+    430 IDENTITY_MISSING "call came without a signed identity";
+    431 IDENTITY_STALE "signed identity is too old, or of the future";
+    432 IDENTITY_UNREACHABLE "certificate of the signed identity could not be had";
+    433 IDENTITY_UNSUPPORTED "certificate or kind of the signed identity is not accepted";
+    434 IDENTITY_INVALID "signed identity is broken, forged or of another call";
 }
 
 impl fmt::Display for Cause {

@@ -38,6 +38,14 @@ pub enum Frame {
     Want(Want),
     /// The ledger's answer, idempotent by grant id.
     Reply(Reply),
+    /// The data plane wants a certificate of a signed identity (RFC 8224) to be fetched and judged. Sent once: a call that was not told in
+    /// time goes on without.
+    Fetch {
+        /// Where it is.
+        x5u: String,
+    },
+    /// What came of that.
+    Certificate(Certificate),
 }
 
 /// What may be asked of the data plane.
@@ -167,6 +175,32 @@ pub enum Reply {
         /// Hexadecimal `GrantId::to_bytes`.
         grant: String,
     },
+}
+
+/// What is known of a certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certificate {
+    /// Where it is.
+    pub x5u: String,
+    /// What came of it.
+    pub key: CertificateKey,
+    /// How long this holds, microseconds since 1970 UTC.
+    pub until: i64,
+}
+
+/// What came of a certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CertificateKey {
+    /// It is good.
+    Good {
+        /// Its public key, an uncompressed point of P-256 as 130 hexadecimal digits.
+        point: String,
+    },
+    /// It is not accepted.
+    Refused,
+    /// It could not be fetched.
+    Unreachable,
 }
 
 /// One running call.

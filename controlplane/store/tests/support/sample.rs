@@ -128,13 +128,17 @@ fn rich() -> Terms {
     }
 }
 
+fn identity() -> cdr::Identity {
+    let (vouched, attest, doubt) = (cdr::Vouched::Failed, Some(cdr::Attest::Partial), cdr::Doubt::Stale);
+    cdr::Identity { vouched, attest, origid: [9; 16], doubt }
+}
+
 /// An answered call's record: it sold for `price`, taken from these grants, and costs us half.
 pub fn call(world: World, sequence: u64, price: &str, grants: &[(GrantId, &str)]) -> Cdr {
     let terms = Terms { deck: DeckId(world.sell_deck), per_minute: money("0.012"), prefix_digits: 4, ..rich() };
     let sell = Priced { terms, billed_s: 61, price: money(price), tax: money("0.0001") };
-    let buy_terms =
-        Terms { deck: DeckId(world.buy_deck), per_minute: money("0.01"), prefix_digits: 2, ..Terms::default() };
-    let half = Money::from_nanos(sell.price.nanos() / 2);
+    let (deck, half) = (DeckId(world.buy_deck), Money::from_nanos(sell.price.nanos() / 2));
+    let bought = Terms { deck, per_minute: money("0.01"), prefix_digits: 2, ..Terms::default() };
     Cdr {
         call: call_id(sequence),
         attempt: AttemptIndex(0),
@@ -160,7 +164,7 @@ pub fn call(world: World, sequence: u64, price: &str, grants: &[(GrantId, &str)]
         cause: Cause::NORMAL,
         released_by: Party::Ingress,
         sell: Some(sell),
-        buy: Some(Priced { terms: buy_terms, billed_s: 61, price: half, ..Priced::default() }),
+        buy: Some(Priced { terms: bought, billed_s: 61, price: half, ..Priced::default() }),
         grants: grants.iter().map(|(grant, amount)| GrantPart { grant: *grant, amount: money(amount) }).collect(),
         owed_grants: Vec::new(),
         written_off: Money::ZERO,
@@ -187,6 +191,7 @@ pub fn call(world: World, sequence: u64, price: &str, grants: &[(GrantId, &str)]
         },
         egress_media: Quality { packets: 2_999, ..Quality::default() },
         recorded: cdr::Recorded::Gaps,
+        identity: identity(),
         stages: Stages {
             parse_us: 4,
             admit_us: 1,

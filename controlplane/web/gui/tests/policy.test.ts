@@ -30,6 +30,8 @@ test('each side sees the fields that mean something there', () => {
   expect(paths('egress')).not.toContain('prices');
   expect(paths('egress')).not.toContain('own_terminators');
   expect(paths('egress')).not.toContain('digest.ha1_md5');
+  expect(all('egress').filter(({ path }) => path.startsWith('stir.signer.')).map(({ path, kind }) => [path, kind])).toEqual([['stir.signer.certificate', 'text'], ['stir.signer.private_key', 'password']]);
+  expect(paths('ingress')).toEqual(expect.arrayContaining(['stir.verify', 'stir.attest', 'stir.numbers', 'stir.origid']));
 });
 
 test('every field has a help, every choice its meaning, and every number says what 0 stands for', () => {

@@ -161,6 +161,48 @@ impl From<cdr::Recorded> for Recorded {
     }
 }
 
+/// What became of a signed identity. Of a call: `no` (its trunk does not look), `missing`, `passed`, `failed`, or `unknown` (its certificate
+/// could not be had in time). Of an attempt: `no`, `signed` by us, or `relayed` as it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Vouched {
+    /// Nobody asked.
+    No,
+    /// None came.
+    Missing,
+    /// Right.
+    Passed,
+    /// Wrong.
+    Failed,
+    /// Not known.
+    Unknown,
+    /// Ours.
+    Signed,
+    /// As it came.
+    Relayed,
+}
+
+impl From<Vouched> for cdr::Vouched {
+    fn from(vouched: Vouched) -> cdr::Vouched {
+        let same = |known: &cdr::Vouched| Vouched::from(*known) == vouched;
+        cdr::Vouched::ALL.into_iter().find(same).unwrap_or_default()
+    }
+}
+
+impl From<cdr::Vouched> for Vouched {
+    fn from(vouched: cdr::Vouched) -> Vouched {
+        match vouched {
+            cdr::Vouched::No => Vouched::No,
+            cdr::Vouched::Missing => Vouched::Missing,
+            cdr::Vouched::Passed => Vouched::Passed,
+            cdr::Vouched::Failed => Vouched::Failed,
+            cdr::Vouched::Unknown => Vouched::Unknown,
+            cdr::Vouched::Signed => Vouched::Signed,
+            cdr::Vouched::Relayed => Vouched::Relayed,
+        }
+    }
+}
+
 /// A finished call, or one of its attempts.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Cdr {
@@ -230,6 +272,16 @@ pub struct Cdr {
     pub codec: String,
     /// Whether it was recorded, and why not.
     pub recorded: Recorded,
+    /// What became of its signed identity (STIR/SHAKEN).
+    pub identity: Vouched,
+    /// What the signed identity attests: `A`, `B` or `C`; absent without one.
+    pub attestation: Option<String>,
+    /// Why the signed identity is wrong, or why an attempt carries none of ours: `malformed`, `unsupported` (algorithm or kind), `stale`,
+    /// `numbers` (of another call), `certificate` (not accepted), `unreachable` (its certificate), `signature`, `unsignable` (numbers that are
+    /// none); absent where nothing is.
+    pub identity_doubt: Option<String>,
+    /// The UUID that says where the call began, by its signed identity.
+    pub identity_origin: Option<String>,
     /// Media from the originator.
     pub ingress_media: Media,
     /// Media from the terminator.
@@ -305,6 +357,9 @@ pub struct CdrFilter {
     /// Only with this SIP status.
     #[param(maximum = 65535)]
     pub sip_status: Option<u16>,
+    /// Only with this result of the signed identity.
+    #[param(inline)]
+    pub identity: Option<Vouched>,
     /// Only answered, or only not answered.
     pub answered: Option<bool>,
     /// Only this call.
@@ -398,6 +453,7 @@ impl CdrFilter {
             egress_trunk: self.egress_trunk.map(|wanted| wanted.0),
             cause: self.cause,
             sip_status: self.sip_status,
+            identity: self.identity.map(|wanted| cdr::Vouched::from(wanted) as u8),
             answered: self.answered,
             call,
             sip_call_id: self.sip_call_id,
@@ -447,6 +503,10 @@ impl Cdr {
             egress_call_id: cdr.egress_call_id.clone(),
             codec: cdr.codec.clone(),
             recorded: cdr.recorded.into(),
+            identity: cdr.identity.vouched.into(),
+            attestation: cdr.identity.attest.map(|attest| attest.word().to_owned()),
+            identity_doubt: Some(cdr.identity.doubt.word().to_owned()).filter(|doubt| !doubt.is_empty()),
+            identity_origin: Some(cdr.identity.origid_text()).filter(|origin| !origin.is_empty()),
             ingress_media: Media::show(&cdr.ingress_media),
             egress_media: Media::show(&cdr.egress_media),
         }

@@ -10,9 +10,10 @@ use sip::dialog::{DIALOG_BYTES_MAX, Dialog, Peer, Told};
 use sip::message::MESSAGE_BYTES_MAX;
 use sip::print::write_socket_addr;
 use sip::{Address, Hop, Message, Name, Printer, parse};
-use snapshot::policy::{ADDED_BYTES_MAX, IdentityHeader, Pass, RESERVED, RewriteField};
+use snapshot::policy::{ADDED_BYTES_MAX, IdentityHeader, Pass, RESERVED, RewriteField, StirSign};
 use units::{Cause, Number};
 
+use crate::call::vouch::is_identity;
 use crate::call::{Call, Context};
 use crate::limits::BODY_BYTES_MAX;
 
@@ -96,6 +97,7 @@ impl Call {
             calling: rules.rewrite_number(RewriteField::Calling, *calling)?,
             lrn: self.opening.admission.lrn,
             own: ctx.desk.switch.listener(hop).address,
+            verstat: self.verstat(rules),
         };
         let dialog = writer.dialog(ctx, hop, called)?;
         let mut lines = Vec::new();
@@ -122,6 +124,8 @@ struct Writer<'a> {
     calling: Number,
     lrn: Number,
     own: SocketAddr,
+    /// What verification found, as a parameter of the caller's number; empty if the peer is not told.
+    verstat: &'static [u8],
 }
 
 impl Writer<'_> {
@@ -174,8 +178,8 @@ impl Writer<'_> {
         let (hides, calling) = (self.hides(), self.calling.as_bytes());
         dialog.write(Told::LocalUri, |out| match calling {
             _ if hides => out.extend_from_slice(ANONYMOUS.as_bytes()),
-            [] => self.write_uri_of(out, b"anonymous"),
-            calling => self.write_uri_of(out, calling),
+            [] => self.write_uri_of(out, b"anonymous", b""),
+            calling => self.write_uri_of(out, calling, self.told_in_from()),
         });
         dialog.write(Told::LocalDisplay, |out| match calling {
             _ if hides => out.extend_from_slice(b"\"Anonymous\""),
@@ -192,14 +196,21 @@ impl Writer<'_> {
         }
     }
 
+    /// ATIS-1000074 §5.3.2: the result stands with the number that was verified: in P-Asserted-Identity if there is one, else in From.
+    fn told_in_from(&self) -> &'static [u8] {
+        let asserted = self.rules.policy.identity.send == IdentityHeader::Asserted;
+        let other = self.identity.is_some_and(|identity| identity.digits() != self.calling.digits());
+        if asserted || other { b"" } else { self.verstat }
+    }
+
     fn uri_of(&self, user: &[u8]) -> Vec<u8> {
         let mut uri = Vec::with_capacity(user.len() + 64);
-        self.write_uri_of(&mut uri, user);
+        self.write_uri_of(&mut uri, user, b"");
         uri
     }
 
-    fn write_uri_of(&self, out: &mut Vec<u8>, user: &[u8]) {
-        write_uri(out, user, b"", |out| write_socket_addr(out, self.own));
+    fn write_uri_of(&self, out: &mut Vec<u8>, user: &[u8], params: &[u8]) {
+        write_uri(out, user, params, |out| write_socket_addr(out, self.own));
     }
 
     /// P-Asserted-Identity and its relatives, and Privacy (RFC 3325 §9).
@@ -210,12 +221,14 @@ impl Writer<'_> {
         if self.hides() || number.as_bytes().is_empty() || send == IdentityHeader::None {
             return Ok(());
         }
-        let (uri, display) = (self.uri_of(number.as_bytes()), self.display());
+        let (mut uri, display) = (self.uri_of(number.as_bytes()), self.display());
         let mut printer = Printer::lines(out);
         let private = self.caller.private;
         match send {
             IdentityHeader::None => {}
             IdentityHeader::Asserted => {
+                uri.clear();
+                self.write_uri_of(&mut uri, number.as_bytes(), self.verstat);
                 printer.address(Name::PAssertedIdentity, display.as_bytes(), &uri, b"");
             }
             IdentityHeader::Preferred => {
@@ -288,7 +301,8 @@ impl Writer<'_> {
             let Ok(text) = core::str::from_utf8(text) else { continue };
             let name = if known == Name::Other { text } else { known.as_str() };
             let crosses = (all || lists(&headers.pass, name)) && !lists(&headers.remove, name);
-            let own = headers.add.iter().any(|header| header.name.eq_ignore_ascii_case(name));
+            let own = headers.add.iter().any(|header| header.name.eq_ignore_ascii_case(name))
+                || (self.rules.policy.stir.sign != StirSign::Off && is_identity(text.as_bytes()));
             if crosses && !own && !reserved(name) && fits(out, name.len() + value.len()) && count < 4 * CROSSING_MAX {
                 count += 1;
                 Printer::lines(out).line(name, &[value]);
@@ -369,6 +383,11 @@ fn tokens(address: &Address<'_>, names: &[&[u8]]) -> Vec<u8> {
 /// True if so many bytes may cross behind these lines.
 fn fits(lines: &[u8], bytes: usize) -> bool {
     bytes <= CROSSING_LINE_BYTES_MAX && lines.len() + bytes <= CROSSING_BYTES_MAX
+}
+
+/// True if a signed identity of so many bytes may stand behind these lines.
+pub(super) fn carries(lines: &[u8], bytes: usize) -> bool {
+    lines.len() + bytes <= CROSSING_BYTES_MAX
 }
 
 fn contains(text: &[u8], wanted: &[u8]) -> bool {

@@ -80,6 +80,7 @@ impl Call {
             released_by: release.by,
             buy: attempt.candidate.buy.map(|terms| priced(&terms, duration_ms)),
             egress_address: Some(attempt.address),
+            identity: attempt.identity,
             ..self.record_base()
         }
     }
@@ -109,6 +110,7 @@ impl Call {
             ingress_media: self.ingress_media,
             egress_media: self.egress_media,
             recorded: self.recorded,
+            identity: self.identity,
             stages: self.stages,
             ..self.record_base()
         }

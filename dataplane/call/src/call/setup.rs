@@ -76,7 +76,7 @@ impl Call {
         match (&self.state, place.trunk, taken) {
             (State::Taking { .. }, Trunk::Ingress(_), Ok(())) => {
                 self.ingress_taken = true;
-                self.reserve_first(ctx);
+                self.vouch(ctx);
             }
             (State::Taking { .. }, Trunk::Ingress(_), Err(cause)) => self.fail(ctx, Release::by_switch(cause)),
             (State::TakingEgress { .. }, Trunk::Egress(id), taken) if self.is_next(id) => match taken {
@@ -97,7 +97,7 @@ impl Call {
         self.routes.get(self.next_route).is_some_and(|route| route.egress == id)
     }
 
-    fn reserve_first(&mut self, ctx: &mut Context<'_>) {
+    pub(super) fn reserve_first(&mut self, ctx: &mut Context<'_>) {
         let Some(terms) = self.sell.as_ref().map(quoted) else { return };
         let (least, least_ms) = rating::first_slice(&terms);
         let want = rating::reserve(&terms, least_ms.max(SLICE_MS)).max(least);
@@ -234,10 +234,11 @@ impl Call {
         let Some((hop, when_large)) = self.next_hop(ctx, candidate.egress, &mut places) else {
             return self.skip(ctx, Cause::TRUNK_UNREACHABLE);
         };
-        let (dialog, lines) = match self.outbound(ctx, candidate.egress, hop, &numbers) {
+        let (dialog, mut lines) = match self.outbound(ctx, candidate.egress, hop, &numbers) {
             Ok(outbound) => outbound,
             Err(cause) => return self.skip(ctx, cause),
         };
+        let identity = self.vouched_for(ctx, candidate.egress, &numbers, &mut lines);
         let mut leg = Leg::new(dialog, hop, &mut ctx.desk);
         leg.invite_lines = lines;
         leg.nat = policy.nat;
@@ -279,6 +280,7 @@ impl Call {
             contacts: Vec::new(),
             places,
             hurry_at: Call::hurry_at(started.now, &places),
+            identity,
             written: false,
         });
         let progress_at = started.now.plus_millis(u64::from(progress_s) * 1_000);

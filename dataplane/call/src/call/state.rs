@@ -109,6 +109,7 @@ impl Call {
             ingress_media: record.ingress_media,
             egress_media: record.egress_media,
             recorded: record.recorded,
+            identity: record.identity,
             ingress_taken: true,
             egress_taken: Some(candidate_of(&attempt_record, head.margin)),
             seed: head.seed,
@@ -205,6 +206,7 @@ fn attempt_of(record: &Cdr, started: Instant, margin: Money) -> Result<Attempt, 
         contacts: Vec::new(),
         places: Places::default(),
         hurry_at: None,
+        identity: record.identity,
         written: false,
     })
 }

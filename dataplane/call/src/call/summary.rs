@@ -76,7 +76,7 @@ impl Call {
         let talking = self.answered.filter(|_| self.is_up());
         Summary {
             state: match self.state {
-                State::Taking { .. } | State::Reserving { .. } => "admitting",
+                State::Taking { .. } | State::Vouching { .. } | State::Reserving { .. } => "admitting",
                 State::TakingEgress { .. } | State::Owing { .. } => "routing",
                 State::Trying { .. } => "trying",
                 State::Ringing { .. } => "ringing",

@@ -6,7 +6,7 @@ use core::net::SocketAddr;
 
 use units::Money;
 
-use super::{Digest, Header, Number, NumberKind, Policy, Registration, Rewrite};
+use super::{Digest, Header, Number, NumberKind, Policy, Registration, Rewrite, Signer, StirSign};
 use crate::routing::decimal;
 
 /// Whose policy it is.
@@ -156,6 +156,7 @@ impl Policy {
         crate::routing::tags("tags", &self.tags)?;
         self.check_quality()?;
         self.check_prices()?;
+        self.check_stir()?;
         count("rewrite", self.rewrite.len(), RULES_MAX)?;
         each(&self.rewrite, rewrite)?;
         self.check_headers()?;
@@ -193,7 +194,7 @@ impl Policy {
     /// What means nothing on a side must not stand there.
     fn check_side(&self, side: Side) -> Check {
         let plain = Policy::default();
-        let identity = &self.identity;
+        let (identity, stir) = (&self.identity, &self.stir);
         let (ingress, egress) = (side == Side::Ingress, side == Side::Egress);
         let rows = [
             ("transport", self.transport == plain.transport || side != Side::Plan),
@@ -209,6 +210,14 @@ impl Policy {
             ("media", self.media == plain.media || side != Side::Plan),
             ("media.timeout_s", self.media.timeout_s == 0 || egress),
             ("identity", self.identity == plain.identity || side != Side::Plan),
+            ("stir", self.stir == plain.stir || side != Side::Plan),
+            ("stir.verify", stir.verify == plain.stir.verify || ingress),
+            ("stir.attest", stir.attest == plain.stir.attest || ingress),
+            ("stir.numbers", stir.numbers.is_empty() || ingress),
+            ("stir.origid", stir.origid.is_empty() || ingress),
+            ("stir.sign", stir.sign == plain.stir.sign || egress),
+            ("stir.signer", stir.signer.is_none() || egress),
+            ("stir.verstat", !stir.verstat || egress),
             ("portability", self.portability == plain.portability || side != Side::Plan),
             ("portability.accept", !self.portability.accept || ingress),
             ("portability.send", !self.portability.send || egress),
@@ -281,6 +290,21 @@ impl Policy {
             Some(most) if most < Money::ZERO => flaw(field, "must not be negative"),
             _ => Ok(()),
         })
+    }
+
+    fn check_stir(&self) -> Check {
+        let stir = &self.stir;
+        beginnings("stir.numbers", &stir.numbers)?;
+        if !stir.origid.is_empty() && uuid(&stir.origid).is_none() {
+            return flaw("stir.origid", "is no UUID");
+        }
+        match (&stir.signer, stir.sign) {
+            (None, StirSign::Missing | StirSign::Always) => {
+                flaw("stir.signer", "is missing: there is nothing to sign with")
+            }
+            (Some(signer), _) => check_signer(signer),
+            (None, _) => Ok(()),
+        }
     }
 
     fn check_headers(&self) -> Check {
@@ -436,6 +460,39 @@ fn digest(digest: &Digest) -> Check {
         };
     hex("digest.ha1_md5", &digest.ha1_md5, 32)?;
     hex("digest.ha1_sha256", &digest.ha1_sha256, 64)
+}
+
+fn check_signer(signer: &Signer) -> Check {
+    let good = |byte: u8| byte.is_ascii_graphic() && !b"\"\\<>;,".contains(&byte);
+    let Some(rest) = signer.certificate.strip_prefix("https://") else {
+        return flaw("stir.signer.certificate", "does not begin with https://");
+    };
+    if rest.is_empty() || signer.certificate.len() > TEXT_MAX || !rest.bytes().all(good) {
+        return flaw("stir.signer.certificate", "is no address, or has more than 200 characters");
+    }
+    if !signer.private_key.is_empty() {
+        return flaw("stir.signer.private_key", "must be taken apart before it is kept");
+    }
+    let digits = &signer.private_number;
+    match digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        true => Ok(()),
+        false => flaw("stir.signer.private_number", "needs 64 hexadecimal digits"),
+    }
+}
+
+/// The bytes of a UUID as it is written (RFC 9562 §4).
+pub fn uuid(text: &str) -> Option<[u8; 16]> {
+    let text = text.as_bytes();
+    if text.len() != 36 || [8, 13, 18, 23].iter().any(|place| text[*place] != b'-') {
+        return None;
+    }
+    let mut digits = text.iter().enumerate().filter(|(place, _)| !matches!(place, 8 | 13 | 18 | 23));
+    let mut digit = || char::from(*digits.next()?.1).to_digit(16);
+    let mut bytes = [0; 16];
+    for byte in &mut bytes {
+        *byte = (digit()? * 16 + digit()?) as u8;
+    }
+    Some(bytes)
 }
 
 fn registration(registration: &Registration) -> Check {

@@ -32,10 +32,12 @@ macro_rules! part {
         #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
         #[serde(default, deny_unknown_fields)]
         pub struct $name {
-            $($(#[doc = $field_doc])* #[serde(skip_serializing_if = "super::is_default")] pub $field: $kind,)*
+            $($(#[doc = $field_doc])* #[serde(skip_serializing_if = "crate::policy::is_default")] pub $field: $kind,)*
         }
     };
 }
+
+pub(super) use {choice, part};
 
 choice! {
     /// What carries the trunk's messages.
@@ -430,7 +432,7 @@ pub struct Digest {
 }
 
 /// Never written, whatever it holds.
-fn is_secret(_: &str) -> bool {
+pub(super) fn is_secret(_: &str) -> bool {
     true
 }
 

@@ -3275,6 +3275,8 @@ export interface components {
              * @description Call row: how many attempts were made. Attempt row: 1 if it was the last.
              */
             attempts: number;
+            /** @description What the signed identity attests: `A`, `B` or `C`; absent without one. */
+            attestation?: string | null;
             buy?: null | components["schemas"]["Price"];
             /** @description The call: thirty-two hexadecimal digits. */
             call: string;
@@ -3307,6 +3309,16 @@ export interface components {
             egress_trunk?: null | components["schemas"]["Named_EgressTrunkRef"];
             /** @description When it ended. */
             ended_at: components["schemas"]["Time"];
+            /** @description What became of its signed identity (STIR/SHAKEN). */
+            identity: components["schemas"]["Vouched"];
+            /**
+             * @description Why the signed identity is wrong, or why an attempt carries none of ours: `malformed`, `unsupported` (algorithm or kind), `stale`,
+             *     `numbers` (of another call), `certificate` (not accepted), `unreachable` (its certificate), `signature`, `unsignable` (numbers that are
+             *     none); absent where nothing is.
+             */
+            identity_doubt?: string | null;
+            /** @description The UUID that says where the call began, by its signed identity. */
+            identity_origin?: string | null;
             /** @description The originator's signalling address. */
             ingress_address?: string | null;
             /** @description Call-ID header of the ingress leg. */
@@ -7266,6 +7278,8 @@ export interface components {
             ringing_after_s?: number;
             /** @default {} */
             session_timer?: components["schemas"]["SessionTimer"];
+            /** @default {} */
+            stir?: components["schemas"]["Stir"];
             /**
              * @description Egress: calls go to the newest binding that this subscriber registered instead of the trunk's address; empty for none.
              * @default
@@ -8563,6 +8577,25 @@ export interface components {
             /** @description Its name in the file. */
             name: string;
         };
+        /** @description What we sign with: a certificate that others can fetch, and its private key. */
+        Signer: {
+            /**
+             * @description Where others fetch the certificate (`x5u`): an `https://` address of up to 200 characters.
+             * @default
+             */
+            certificate?: string;
+            /**
+             * @description The private key, PEM (P-256; PKCS #8 or SEC 1). Its number is taken out of it on the way in, the text is never kept, shown or logged;
+             *     empty keeps the one before.
+             * @default
+             */
+            private_key?: string;
+            /**
+             * @description The private key as a number, 64 hexadecimal digits; may be given instead of the PEM text and is never shown.
+             * @default
+             */
+            private_number?: string;
+        };
         /**
          * @description Whose silence ends a call, once it has lasted for the trunk's limit. A call on hold may be silent.
          *     - Both sides' at the same time.
@@ -8857,6 +8890,59 @@ export interface components {
          * @enum {string}
          */
         StepsOrder: "minimum_first" | "increment_first" | "free_minimum" | "free_increment";
+        /** @description STIR/SHAKEN: calls whose numbers are signed for (RFC 8224, 8225, 8588; ES256). */
+        Stir: {
+            /** @default gateway */
+            attest?: components["schemas"]["StirAttest"];
+            /**
+             * @description Ingress: beginnings of the originator's own numbers, in E.164 without `+`, for attestation `numbers`. Up to 64.
+             * @default []
+             */
+            numbers?: string[];
+            /**
+             * @description Ingress: the UUID that stands for this trunk in what we sign (`origid`); empty for one made of trunk and certificate.
+             * @default
+             */
+            origid?: string;
+            /** @default off */
+            sign?: components["schemas"]["StirSign"];
+            /** @default null */
+            signer?: null | components["schemas"]["Signer"];
+            /** @default off */
+            verify?: components["schemas"]["StirVerify"];
+            /**
+             * @description Egress: the peer is told in From, or P-Asserted-Identity where that is sent, what verification found (`verstat`, ATIS-1000074).
+             * @default false
+             */
+            verstat?: boolean;
+        };
+        /**
+         * @description How much we attest of a trunk's calls when we sign (RFC 8588 §4).
+         *     - C: that they came in here.
+         *     - A where the calling number is one of `numbers`, B elsewhere.
+         *     - B: that we know who sends them, not whether the number is his.
+         *     - A: that all its calling numbers are his.
+         * @enum {string}
+         */
+        StirAttest: "gateway" | "numbers" | "partial" | "full";
+        /**
+         * @description What of a signed identity goes out with a call.
+         *     - None; what `headers` lets cross crosses as any other field does.
+         *     - The one that it came with, if that names the numbers that go out and was not found wrong.
+         *     - That one, and where there is none, ours.
+         *     - Ours.
+         * @enum {string}
+         */
+        StirSign: "off" | "relay" | "missing" | "always";
+        /**
+         * @description Whether the signed identity of calls that come in is verified (RFC 8224), and which calls are refused for it.
+         *     - It is not looked at.
+         *     - It is verified and written down; every call passes.
+         *     - A call whose identity is wrong is refused (403, 437, 438); one without any passes, and one whose certificate cannot be had.
+         *     - Only a call whose identity is right passes (else 403, 428, 436, 437, 438).
+         * @enum {string}
+         */
+        StirVerify: "off" | "report" | "invalid" | "require";
         /** @description Everything that is known of one ended call. */
         Story: {
             /** @description Its attempts, in order. */
@@ -9191,6 +9277,12 @@ export interface components {
             /** @description Its version. */
             version: string;
         };
+        /**
+         * @description What became of a signed identity. Of a call: `no` (its trunk does not look), `missing`, `passed`, `failed`, or `unknown` (its certificate
+         *     could not be had in time). Of an attempt: `no`, `signed` by us, or `relayed` as it came.
+         * @enum {string}
+         */
+        Vouched: "no" | "missing" | "passed" | "failed" | "unknown" | "signed" | "relayed";
         /** @description A plan and a sell deck instead of the trunk's own. */
         Way: {
             /** @default null */
@@ -10456,6 +10548,8 @@ export interface operations {
                 cause?: number;
                 /** @description Only with this SIP status. */
                 sip_status?: number;
+                /** @description Only with this result of the signed identity. */
+                identity?: "no" | "missing" | "passed" | "failed" | "unknown" | "signed" | "relayed";
                 /** @description Only answered, or only not answered. */
                 answered?: boolean;
                 /** @description Only this call. */
@@ -10557,6 +10651,8 @@ export interface operations {
                 cause?: number;
                 /** @description Only with this SIP status. */
                 sip_status?: number;
+                /** @description Only with this result of the signed identity. */
+                identity?: "no" | "missing" | "passed" | "failed" | "unknown" | "signed" | "relayed";
                 /** @description Only answered, or only not answered. */
                 answered?: boolean;
                 /** @description Only this call. */

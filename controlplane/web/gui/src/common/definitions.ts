@@ -43,6 +43,7 @@ export const definitions = {
   mos: 'Mean opinion score estimated by the E-model (ITU-T G.107), from 1 to 4.5.',
   lost: 'RTP packets missing by sequence number.',
   strangers: 'Packets that came from an address that was not the peer\'s; they were dropped.',
+  identity: 'What became of the caller\u2019s signed identity (STIR/SHAKEN): verified as the call came in, or signed or passed on as it went out. A: the number is the caller\u2019s; B: the caller is known; C: only where the call came in.',
   recorded: 'Whether the call was recorded. Gaps: parts are silence, because they were lost on the way to the file or said by a codec that cannot be decoded here. Not recorded: its codec cannot be decoded, no voice came by the switch, or all was lost.',
   capacity: 'Calls that may be in progress at once on this trunk.',
   cpsLimit: 'New calls that this trunk may carry in a second.',

@@ -52,6 +52,7 @@ export const GROUPS: { title: string; fields: string[] }[] = [
   { title: 'Recordings', fields: ['recording'] },
   { title: 'Prices', fields: ['prices'] },
   { title: 'Who calls', fields: ['identity'] },
+  { title: 'Signed identities', fields: ['stir'] },
   { title: 'Numbers', fields: ['numbers'] },
   { title: 'Ported numbers', fields: ['portability'] },
   { title: 'Rewrites', fields: ['rewrite'] },
@@ -62,8 +63,9 @@ export const GROUPS: { title: string; fields: string[] }[] = [
   { title: 'Quality', fields: ['quality', 'floors', 'throttle'] },
 ];
 
-/** Kept for programs: people give the password. */
-const HIDDEN = ['ha1_md5', 'ha1_sha256'];
+/** Kept for programs: people give the password, or the key as it stands in its file. */
+const HIDDEN = ['ha1_md5', 'ha1_sha256', 'private_number'];
+const SECRET = ['password', 'private_key'];
 const CAPITALS: Record<string, string> = { cps: 'CPS', nat: 'NAT', uri: 'URI', id: 'ID', udp: 'UDP', tcp: 'TCP', tls: 'TLS', asr: 'ASR', acd: 'ACD' };
 const all = shapes as unknown as Record<string, Shape>;
 
@@ -105,7 +107,7 @@ function kindOf(name: string, shape: Shape, nullable: boolean): Setting['kind'] 
   if (shape.enum) return 'choice';
   if (shape.type === 'boolean') return 'tick';
   if (shape.type === 'integer') return 'number';
-  if (shape.type === 'string') return name === 'password' ? 'password' : 'text';
+  if (shape.type === 'string') return SECRET.includes(name) ? 'password' : 'text';
   if (shape.type === 'array') {
     const item = resolved(shape.items ?? {}).shape;
     if (!item.properties) return 'words';

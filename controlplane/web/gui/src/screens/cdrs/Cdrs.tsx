@@ -27,7 +27,10 @@ const SCOPES: { name: string; query: Record<string, string> }[] = [
   { name: 'no circuit', query: { cause: '34' } },
   { name: 'no terminator', query: { cause: '310' } },
   { name: 'released by us', query: { cause: '403' } },
+  { name: 'identity wrong', query: { identity: 'failed' } },
 ];
+
+const IDENTITIES: Cdr['identity'][] = ['no', 'missing', 'passed', 'failed', 'unknown', 'signed', 'relayed'];
 
 const PARTY: Record<string, string> = { ingress: 'orig', egress: 'term', switch: 'switch' };
 
@@ -40,8 +43,10 @@ const where: Column<Cdr> = { field: 'jurisdiction', headerName: 'Where', descrip
 
 const recorded: Column<Cdr> = { field: 'recorded', headerName: 'Recorded', description: definitions.recorded, width: 76, sortable: false, narrow: false, spare: true, valueGetter: (_, row) => (row.recorded === 'no' ? NONE : row.recorded) };
 
-/** `states`: some call was judged by states, so where each went is worth a column; `records`: some call was to be recorded. */
-function columns(zone: string, attempts: boolean, states: boolean, records: boolean): Column<Cdr>[] {
+const identity: Column<Cdr> = { field: 'identity', headerName: 'Identity', description: definitions.identity, width: 76, sortable: false, narrow: false, spare: true, valueGetter: (_, row) => (row.identity === 'no' ? NONE : `${row.identity}${row.attestation ? ` ${row.attestation}` : ''}`) };
+
+/** `vouches`: some call came or went with a signed identity; `states`: some call was judged by states, so where each went is worth a column; `records`: some call was to be recorded. */
+function columns(zone: string, attempts: boolean, states: boolean, records: boolean, vouches: boolean): Column<Cdr>[] {
   return [
     { field: 'started_at', headerName: `Time (${zone})`, width: 112, sortable: false, renderCell: ({ row }) => <When at={row.started_at} part="day" /> },
     { field: 'duration_ms', headerName: 'Duration', description: definitions.duration, width: 68, ...figures, renderCell: ({ row }) => talk(row.duration_ms) },
@@ -58,6 +63,7 @@ function columns(zone: string, attempts: boolean, states: boolean, records: bool
     { field: 'sell', headerName: 'Sell', description: definitions.revenue, width: 78, ...figures, renderCell: ({ row }) => <span title={row.sell ? `rate of ${row.sell.prefix_digits} digits ${classOf(row.sell)}`.trim() : undefined}>{decimal(row.sell?.price, 4)}</span> },
     ...(states ? [where] : []),
     ...(records ? [recorded] : []),
+    ...(vouches ? [identity] : []),
     { field: 'buy', headerName: 'Cost', description: definitions.cost, width: 78, ...figures, narrow: false, renderCell: ({ row }) => decimal(row.buy?.price, 4) },
     {
       field: 'margin', headerName: 'Margin', description: definitions.margin, width: 78, ...figures, narrow: false,
@@ -74,6 +80,7 @@ export function filterOf(query: URLSearchParams) {
     kind: query.get('kind') === 'attempt' ? ('attempt' as const) : undefined,
     calling: numberIn(query, 'calling'), called: numberIn(query, 'called'), exact: query.get('exact') === 'true' ? true : undefined, digits: query.get('digits')?.replace(/[\s().+-]/g, '') || undefined, originator: text('originator'), terminator: text('terminator'),
     ingress_trunk: text('ingress_trunk'), egress_trunk: text('egress_trunk'), cause: figureIn(query, 'cause'), sip_status: figureIn(query, 'sip_status'),
+    identity: IDENTITIES.find((known) => known === query.get('identity')),
     answered: answered === 'true' ? true : answered === 'false' ? false : undefined, sip_call_id: text('sip_call_id'),
     cursor: text('cursor'),
   };
@@ -142,7 +149,8 @@ export default function Cdrs() {
   const rows = cdrs.data?.data ?? [];
   const states = rows.some((row) => row.jurisdiction !== 'any' && row.jurisdiction !== 'international');
   const records = rows.some((row) => row.recorded !== 'no');
-  const shown = useMemo(() => columns(zoneName(zone), attempts, states, records), [zone, attempts, states, records]);
+  const vouches = rows.some((row) => row.identity !== 'no');
+  const shown = useMemo(() => columns(zoneName(zone), attempts, states, records, vouches), [zone, attempts, states, records, vouches]);
   const again = () => setNow(Date.now());
   return (
     <>

@@ -51,12 +51,17 @@ function Summary({ call }: { call: Cdr }) {
           <Fact name="Release" figure="cause">{call.cause} {call.cause_text}, SIP {call.sip_status || NONE}</Fact>
           <Fact name="Ended by" figure="releasedBy">{call.released_by}</Fact>
           <Fact name="Codec">{call.codec || NONE}</Fact>
+          {call.identity !== 'no' && <Fact name="Signed identity" figure="identity">{IDENTITY[call.identity]}{call.attestation ? `, attestation ${call.attestation}` : ''}{call.identity_doubt ? ` (${call.identity_doubt})` : ''}</Fact>}
           {call.recorded !== 'no' && <Fact name="Recorded" figure="recorded">{RECORDED[call.recorded]}</Fact>}
         </Facts>
       </Box>
     </Panel>
   );
 }
+
+const IDENTITY: Record<Cdr['identity'], string> = {
+  no: '', missing: 'none came', passed: 'right', failed: 'wrong', unknown: 'its certificate could not be had', signed: 'signed by us', relayed: 'passed on',
+};
 
 const RECORDED: Record<Cdr['recorded'], string> = {
   no: 'no', yes: 'yes', gaps: 'with gaps', codec: 'no: its codec cannot be decoded', silent: 'no: no voice came by the switch', lost: 'no: all was lost on the way to the file',

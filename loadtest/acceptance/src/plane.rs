@@ -72,8 +72,13 @@ impl Plane {
             command.args(["--rtp", &media_ports()]);
         }
         let child = command.stdin(Stdio::null()).stderr(log).spawn().expect("the data plane starts");
-        let plane = Plane { folder, child };
-        plane.figures();
+        let mut plane = Plane { folder, child };
+        let socket = plane.folder.path().join("run/dataplane.sock");
+        until(PATIENCE, "the data plane answers", || {
+            let over = plane.child.try_wait().expect("the data plane was started here");
+            assert!(over.is_none(), "the data plane ended: {over:?}");
+            figures(&socket)
+        });
         plane
     }
 

@@ -13,6 +13,7 @@ export const theme = createTheme({
         primary: { main: '#0f5fb8' },
         success: { main: '#1b7a4a' },
         warning: { main: '#a35c00' },
+        info: { main: '#0268a8' },
         error: { main: '#bf2b2b' },
         background: { default: '#f4f6f8', paper: '#ffffff' },
         text: { primary: '#17202a', secondary: '#556270' },
@@ -63,7 +64,7 @@ export const theme = createTheme({
     MuiInputLabel: { styleOverrides: { root: { fontSize: '0.82rem' } } },
     MuiMenuItem: { defaultProps: { dense: true } },
     MuiPaper: { defaultProps: { elevation: 0 }, styleOverrides: { root: { backgroundImage: 'none' } } },
-    MuiTooltip: { defaultProps: { arrow: true, enterDelay: 350, disableInteractive: false } },
+    MuiTooltip: { defaultProps: { arrow: true, describeChild: true, enterDelay: 350, disableInteractive: false } },
     MuiTab: { styleOverrides: { root: { minHeight: 36, padding: '6px 12px' } } },
     MuiTabs: { styleOverrides: { root: { minHeight: 36 } } },
     MuiTableCell: {

@@ -41,6 +41,7 @@ pub struct BalancesAsk {
     #[param(minimum = 1, maximum = 1000, default = 1000)]
     pub limit: Option<u32>,
     /// `next_cursor` of the part before.
+    #[param(min_length = 1)]
     pub cursor: Option<String>,
 }
 

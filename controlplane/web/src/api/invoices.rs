@@ -169,6 +169,7 @@ pub struct InvoicesAsk {
     #[param(minimum = 1, maximum = 1000, default = 200)]
     pub limit: Option<u32>,
     /// `next_cursor` of the part before.
+    #[param(min_length = 1)]
     pub cursor: Option<String>,
 }
 

@@ -28,6 +28,7 @@ pub struct NoticesAsk {
     #[param(minimum = 1, maximum = 1000, default = 200)]
     pub limit: Option<u32>,
     /// Where the part before ended.
+    #[param(min_length = 1)]
     pub cursor: Option<String>,
 }
 

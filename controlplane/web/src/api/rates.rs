@@ -71,6 +71,7 @@ pub struct RateFilter {
     #[param(minimum = 1, maximum = 1000, default = 200)]
     pub limit: Option<u32>,
     /// `next_cursor` of the part before.
+    #[param(min_length = 1)]
     pub cursor: Option<String>,
 }
 

@@ -65,7 +65,6 @@ pub struct RecoveryCodes {
 #[serde(deny_unknown_fields)]
 pub struct SecondFactorRoles {
     /// Whoever has one of these and no second factor may do nothing but set one up.
-    #[schema(max_items = 3)]
     pub roles: Vec<Role>,
 }
 

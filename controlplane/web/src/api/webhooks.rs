@@ -125,6 +125,7 @@ pub struct DeliveriesAsk {
     #[param(minimum = 1, maximum = 1000, default = 200)]
     pub limit: Option<u32>,
     /// Where the part before ended.
+    #[param(min_length = 1)]
     pub cursor: Option<String>,
 }
 

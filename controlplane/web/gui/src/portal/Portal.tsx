@@ -24,7 +24,7 @@ function Rows({ head, empty, children }: { head: string[]; empty: string; childr
   if (children.length === 0) return <Empty title={empty} />;
   return (
     <Table size="small" sx={{ '& tr:last-child td': { borderBottom: 0 } }}>
-      <TableHead><TableRow>{head.map((name) => <TableCell key={name}>{name}</TableCell>)}</TableRow></TableHead>
+      <TableHead><TableRow>{head.map((name) => <TableCell key={name} component={name === '' ? 'td' : 'th'}>{name}</TableCell>)}</TableRow></TableHead>
       <TableBody>{children}</TableBody>
     </Table>
   );

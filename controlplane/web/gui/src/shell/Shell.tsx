@@ -137,7 +137,7 @@ export function Shell({ user, login, onLogout, children }: { user: string; login
   useKeys({ go, search: useCallback(() => search.current?.focus(), []), help: useCallback(() => setHelp(true), []) });
   return (
     <Box sx={{ display: 'flex', minHeight: '100vh' }}>
-      <Box sx={{ width: WIDTH, flexShrink: 0, borderRight: 1, borderColor: 'divider', bgcolor: 'background.paper', display: { xs: 'none', md: 'block' }, position: 'sticky', top: 0, height: '100vh' }}>
+      <Box component="aside" aria-label="Sections" sx={{ width: WIDTH, flexShrink: 0, borderRight: 1, borderColor: 'divider', bgcolor: 'background.paper', display: { xs: 'none', md: 'block' }, position: 'sticky', top: 0, height: '100vh' }}>
         <Brand />
         <Places />
       </Box>

@@ -132,7 +132,7 @@ export function Invoices() {
       {invoices.data && rows.length === 0 && <Empty title="No invoice yet">An invoice adds up what an account’s calls of a month cost, by destination and price. Each call is invoiced once.</Empty>}
       {rows.length > 0 && (
         <Table size="small" sx={{ '& td, & th': { whiteSpace: 'nowrap' }, '& tr:last-child td': { borderBottom: 0 } }}>
-          <TableHead><TableRow><TableCell>Number</TableCell><TableCell>Account</TableCell><TableCell>For</TableCell><TableCell>Calls that began</TableCell><TableCell align="right">Calls</TableCell><TableCell align="right">Net</TableCell><TableCell align="right">Tax</TableCell><TableCell align="right">Total</TableCell><TableCell>State</TableCell><TableCell aria-label="Files" /></TableRow></TableHead>
+          <TableHead><TableRow><TableCell>Number</TableCell><TableCell>Account</TableCell><TableCell>For</TableCell><TableCell>Calls that began</TableCell><TableCell align="right">Calls</TableCell><TableCell align="right">Net</TableCell><TableCell align="right">Tax</TableCell><TableCell align="right">Total</TableCell><TableCell>State</TableCell><TableCell component="td" aria-label="Files" /></TableRow></TableHead>
           <TableBody>{rows.map((row) => <Row key={row.id} row={row} onVoid={() => setDoing(row)} />)}</TableBody>
         </Table>
       )}

@@ -55,7 +55,7 @@ function Report({ id, onClose, onDo }: { id: string; onClose: () => void; onDo: 
   const report = useQuery({ queryKey: ['reratings', id], queryFn: () => body(api.GET('/api/v1/reratings/{id}', { params: { path: { id } } })) });
   const whole = report.data;
   const row = whole?.rerating;
-  const mayChange = row && !row.undone_at && (row.booked_at !== null || whole.booked_before.length === 0);
+  const mayChange = row && !row.undone_at && (row.booked_at !== null || (whole.booked_before.length === 0 && /[1-9]/.test(row.sums.difference)));
   return (
     <Dialog open onClose={onClose} maxWidth="lg" fullWidth>
       <DialogTitle variant="h1">Re-rating {number({ id })}{row ? ` of ${row.account.code}, ${row.currency} with tax` : ''}</DialogTitle>

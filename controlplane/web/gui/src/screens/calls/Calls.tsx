@@ -36,7 +36,8 @@ const Tool = memo(function Tool({ id, act, text, onAct }: { id: string; act: Act
 });
 
 /** The word over the buttons is for who hears the page. */
-const TOOL = { sortable: false, hideable: false, align: 'right', renderHeader: () => null } as const;
+const UNSEEN = { position: 'absolute', width: '1px', height: '1px', overflow: 'hidden', clipPath: 'inset(50%)' } as const;
+const TOOL = { sortable: false, hideable: false, align: 'right', renderHeader: ({ colDef }: { colDef: { headerName?: string } }) => <span style={UNSEEN}>{colDef.headerName}</span> } as const;
 
 function tools(may: Record<Act, boolean>, onAct: (act: Act, id: string) => void): Column<Call>[] {
   const all: (Column<Call> & { field: Act })[] = [

@@ -69,7 +69,7 @@ export function Accounts({ carrier }: { carrier: Carrier }) {
       {accounts.data && rows.length === 0 && <Empty title="No account">A trunk needs an account: it pays for calls in, or is credited for calls out.</Empty>}
       {rows.length > 0 && (
         <Table size="small" sx={{ '& td, & th': { whiteSpace: 'nowrap' }, '& tr:last-child td': { borderBottom: 0 } }}>
-          <TableHead><TableRow><TableCell>Account</TableCell><TableCell>Kind</TableCell><TableCell align="right" title="Payments less charges">Balance</TableCell><TableCell align="right" title="How far the balance may fall below zero">Credit limit</TableCell><TableCell align="right" title="Lent to nodes for running calls">Held</TableCell><TableCell align="right" title="What new calls may still use, credit limit included">Available</TableCell><TableCell>Currency</TableCell><TableCell /></TableRow></TableHead>
+          <TableHead><TableRow><TableCell>Account</TableCell><TableCell>Kind</TableCell><TableCell align="right" title="Payments less charges">Balance</TableCell><TableCell align="right" title="How far the balance may fall below zero">Credit limit</TableCell><TableCell align="right" title="Lent to nodes for running calls">Held</TableCell><TableCell align="right" title="What new calls may still use, credit limit included">Available</TableCell><TableCell>Currency</TableCell><TableCell component="td" /></TableRow></TableHead>
           <TableBody>
             {rows.map((account) => (
               <TableRow key={account.id} hover>

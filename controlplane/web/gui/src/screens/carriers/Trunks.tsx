@@ -78,7 +78,7 @@ export function IngressTrunks({ carrier }: { carrier: Carrier }) {
       {trunks.data && rows.length === 0 && <Empty title="It sends us no calls">{choices.accounts.length === 0 ? 'Make an account first.' : 'Make an ingress trunk with the addresses that its INVITEs come from.'}</Empty>}
       {rows.length > 0 && (
         <Table size="small" sx={TABLE}>
-          <TableHead><TableRow><TableCell>Trunk</TableCell><TableCell>State</TableCell><TableCell>From</TableCell><TableCell><Defined figure="techPrefix">Prefix</Defined></TableCell><TableCell>Plan</TableCell><TableCell>Sell deck</TableCell><TableCell>Account</TableCell><TableCell align="right"><Defined figure="capacity">Capacity</Defined></TableCell><TableCell align="right"><Defined figure="cpsLimit">CPS</Defined></TableCell><TableCell /></TableRow></TableHead>
+          <TableHead><TableRow><TableCell>Trunk</TableCell><TableCell>State</TableCell><TableCell>From</TableCell><TableCell><Defined figure="techPrefix">Prefix</Defined></TableCell><TableCell>Plan</TableCell><TableCell>Sell deck</TableCell><TableCell>Account</TableCell><TableCell align="right"><Defined figure="capacity">Capacity</Defined></TableCell><TableCell align="right"><Defined figure="cpsLimit">CPS</Defined></TableCell><TableCell component="td" /></TableRow></TableHead>
           <TableBody>
             {rows.map((trunk) => (
               <TableRow key={trunk.id} hover>
@@ -125,7 +125,7 @@ export function EgressTrunks({ carrier }: { carrier: Carrier }) {
       {trunks.data && rows.length === 0 && <Empty title="It takes no calls from us">{choices.accounts.length === 0 ? 'Make an account first.' : 'Make an egress trunk with the address that INVITEs are sent to.'}</Empty>}
       {rows.length > 0 && (
         <Table size="small" sx={TABLE}>
-          <TableHead><TableRow><TableCell>Trunk</TableCell><TableCell>State</TableCell><TableCell>To</TableCell><TableCell>Number out</TableCell><TableCell>Buy deck</TableCell><TableCell>Account</TableCell><TableCell align="right"><Defined figure="capacity">Capacity</Defined></TableCell><TableCell align="right"><Defined figure="cpsLimit">CPS</Defined></TableCell><TableCell align="right">Next route after</TableCell><TableCell /></TableRow></TableHead>
+          <TableHead><TableRow><TableCell>Trunk</TableCell><TableCell>State</TableCell><TableCell>To</TableCell><TableCell>Number out</TableCell><TableCell>Buy deck</TableCell><TableCell>Account</TableCell><TableCell align="right"><Defined figure="capacity">Capacity</Defined></TableCell><TableCell align="right"><Defined figure="cpsLimit">CPS</Defined></TableCell><TableCell align="right">Next route after</TableCell><TableCell component="td" /></TableRow></TableHead>
           <TableBody>
             {rows.map((trunk) => (
               <TableRow key={trunk.id} hover>

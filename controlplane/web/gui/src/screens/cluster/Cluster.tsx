@@ -20,7 +20,7 @@ const TONE = { harmless: 'success', loss: 'warning', outage: 'error' } as const;
 function Rows({ head, children }: { head: string[]; children: ReactNode }) {
   return (
     <Table size="small" sx={TABLE}>
-      <TableHead><TableRow>{head.map((name) => <TableCell key={name}>{name}</TableCell>)}</TableRow></TableHead>
+      <TableHead><TableRow>{head.map((name) => <TableCell key={name} component={name === '' ? 'td' : 'th'}>{name}</TableCell>)}</TableRow></TableHead>
       <TableBody>{children}</TableBody>
     </Table>
   );

@@ -22,9 +22,9 @@ function Stages({ stages, shown, onToggle }: { stages: Stage[]; shown: Set<strin
     <Table size="small" data-latency sx={{ '& td, & th': { whiteSpace: 'nowrap' }, '& tr:last-child td': { borderBottom: 0 } }}>
       <TableHead>
         <TableRow>
-          <TableCell padding="checkbox" /><TableCell>Stage</TableCell><TableCell>What it is</TableCell><TableCell align="right">Count</TableCell>
+          <TableCell component="td" padding="checkbox" /><TableCell>Stage</TableCell><TableCell>What it is</TableCell><TableCell align="right">Count</TableCell>
           {['p50', 'p90', 'p99', 'p99.9', 'p99.99'].map((name) => <TableCell key={name} align="right"><Defined figure="percentile">{name}</Defined></TableCell>)}
-          <TableCell align="right">max</TableCell><TableCell align="right" />
+          <TableCell align="right">max</TableCell><TableCell component="td" align="right" />
         </TableRow>
       </TableHead>
       <TableBody>

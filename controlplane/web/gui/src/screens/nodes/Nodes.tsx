@@ -21,7 +21,7 @@ type Node = Schemas['Node'];
 function Shards({ node }: { node: Node }) {
   return (
     <Table size="small" sx={{ '& tr:last-child td': { borderBottom: 0 } }}>
-      <TableHead><TableRow><TableCell>Shard</TableCell><TableCell align="right">Calls</TableCell><TableCell align="right">Answered</TableCell><TableCell align="right">Media ports</TableCell><TableCell sx={{ width: '30%' }} /><TableCell align="right">Revision</TableCell></TableRow></TableHead>
+      <TableHead><TableRow><TableCell>Shard</TableCell><TableCell align="right">Calls</TableCell><TableCell align="right">Answered</TableCell><TableCell align="right">Media ports</TableCell><TableCell component="td" sx={{ width: '30%' }} /><TableCell align="right">Revision</TableCell></TableRow></TableHead>
       <TableBody>
         {node.shards.map((shard) => (
           <TableRow key={shard.shard}>

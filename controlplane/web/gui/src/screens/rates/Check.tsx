@@ -69,7 +69,7 @@ export default function Check() {
         {rows.length === 0 && <Empty title={number === '' ? 'Which number?' : 'There is no deck'}>Each deck answers with its longest prefix, as it would for a call: who sells, who buys, at what price, and who is cheapest.</Empty>}
         {rows.length > 0 && (
           <Table size="small" data-check>
-            <TableHead><TableRow><TableCell>Number</TableCell><TableCell>Deck</TableCell><TableCell>Carriers</TableCell><TableCell>Prefix</TableCell><TableCell>Destination</TableCell><TableCell align="right">Now, a minute</TableCell>{at !== '' && <TableCell align="right">Then</TableCell>}<TableCell align="right">Fee</TableCell><TableCell>Min/step</TableCell><TableCell>Currency</TableCell><TableCell /></TableRow></TableHead>
+            <TableHead><TableRow><TableCell>Number</TableCell><TableCell>Deck</TableCell><TableCell>Carriers</TableCell><TableCell>Prefix</TableCell><TableCell>Destination</TableCell><TableCell align="right">Now, a minute</TableCell>{at !== '' && <TableCell align="right">Then</TableCell>}<TableCell align="right">Fee</TableCell><TableCell>Min/step</TableCell><TableCell>Currency</TableCell><TableCell component="td" /></TableRow></TableHead>
             <TableBody>
               {rows.map((row) => (
                 <TableRow key={`${row.number}/${row.deck.id}`} hover>

@@ -33,7 +33,7 @@ export function Exchange() {
       tools={<><May to="rates:write"><Button onClick={() => setDoing('base')}>Base currency</Button></May><May to="rates:write"><Button variant="outlined" onClick={() => setDoing('rate')}>New exchange rate</Button></May></>}>
       <Trouble error={rates.error} retry={() => void rates.refetch()} />
       <Table size="small" data-exchange-rates>
-        <TableHead><TableRow><TableCell>Currency</TableCell><TableCell align="right">Worth in {base}</TableCell><TableCell>From</TableCell><TableCell /></TableRow></TableHead>
+        <TableHead><TableRow><TableCell>Currency</TableCell><TableCell align="right">Worth in {base}</TableCell><TableCell>From</TableCell><TableCell component="td" /></TableRow></TableHead>
         <TableBody>
           {rates.data?.data.map((rate) => (
             <TableRow key={rate.id}>

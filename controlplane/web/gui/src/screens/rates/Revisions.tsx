@@ -58,7 +58,7 @@ export function Revisions({ deck, onClose }: { deck: Schemas['Deck']; onClose: (
       </Box>
       <Trouble error={error ?? revisions.error} />
       <Table size="small">
-        <TableHead><TableRow><TableCell>Revision</TableCell><TableCell>When</TableCell><TableCell align="right">Rates</TableCell><TableCell>Where from</TableCell><TableCell /></TableRow></TableHead>
+        <TableHead><TableRow><TableCell>Revision</TableCell><TableCell>When</TableCell><TableCell align="right">Rates</TableCell><TableCell>Where from</TableCell><TableCell component="td" /></TableRow></TableHead>
         <TableBody>
           {rows.map((row, place) => (
             <TableRow key={row.revision} data-revision={row.revision}>

@@ -24,7 +24,7 @@ function Members({ members, onChange }: { members: Member[]; onChange: (members:
   return (
     <>
       <Table size="small">
-        <TableHead><TableRow><TableCell>Egress trunk</TableCell><TableCell align="right">Priority</TableCell><TableCell align="right">Weight</TableCell><TableCell>Nodes of its site</TableCell><TableCell /></TableRow></TableHead>
+        <TableHead><TableRow><TableCell>Egress trunk</TableCell><TableCell align="right">Priority</TableCell><TableCell align="right">Weight</TableCell><TableCell>Nodes of its site</TableCell><TableCell component="td" /></TableRow></TableHead>
         <TableBody>
           {members.map((member, index) => (
             <TableRow key={member.egress_trunk.id} data-member={member.egress_trunk.code}>
@@ -115,7 +115,7 @@ export function Groups() {
       <Trouble error={groups.error ?? error} retry={() => void groups.refetch()} />
       {groups.data && groups.data.length > 0 && (
         <Table size="small">
-          <TableHead><TableRow><TableCell>Group</TableCell><TableCell>Egress trunks</TableCell><TableCell /></TableRow></TableHead>
+          <TableHead><TableRow><TableCell>Group</TableCell><TableCell>Egress trunks</TableCell><TableCell component="td" /></TableRow></TableHead>
           <TableBody>
             {groups.data.map((group) => (
               <TableRow key={group.id} hover data-group={group.code}>

@@ -60,7 +60,7 @@ function Routes({ plan, etag, onSaved }: { plan: PlanRow; etag: string; onSaved:
     <Panel title="Routes" flush tools={changed && <><Button onClick={() => { setRoutes(plan.routes); setBase({ routes: plan.routes, etag }); setError(null); }}>Discard</Button><Button variant="contained" onClick={() => void save()}>Save routes</Button></>}>
       {error !== null && <Box sx={{ p: 1.5, pb: 0 }}><Trouble error={error} /></Box>}
       <Table size="small" sx={{ '& td, & th': { whiteSpace: 'nowrap' } }}>
-        <TableHead><TableRow><TableCell>Trunk or group</TableCell><TableCell>Carrier</TableCell><TableCell align="right">Priority</TableCell><TableCell align="right">Weight</TableCell><TableCell align="right">Share %</TableCell><TableCell>Conditions</TableCell><TableCell /></TableRow></TableHead>
+        <TableHead><TableRow><TableCell>Trunk or group</TableCell><TableCell>Carrier</TableCell><TableCell align="right">Priority</TableCell><TableCell align="right">Weight</TableCell><TableCell align="right">Share %</TableCell><TableCell>Conditions</TableCell><TableCell component="td" /></TableRow></TableHead>
         <TableBody>
           {routes.map((route, index) => {
             const trunk = trunks.data?.find((row) => row.id === route.egress_trunk?.id);

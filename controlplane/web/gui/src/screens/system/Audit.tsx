@@ -52,7 +52,7 @@ export function Audit() {
         {audit.data?.data.length === 0 && <Empty title="Nothing was changed yet">Every change by a person or a program is written here, with what was before.</Empty>}
         {(audit.data?.data.length ?? 0) > 0 && (
           <Table size="small" sx={{ '& td, & th': { whiteSpace: 'nowrap' }, '& tr:last-child td': { borderBottom: 0 } }}>
-            <TableHead><TableRow><TableCell>Time</TableCell><TableCell>Who</TableCell><TableCell>What</TableCell><TableCell>Object</TableCell><TableCell>From</TableCell><TableCell /></TableRow></TableHead>
+            <TableHead><TableRow><TableCell>Time</TableCell><TableCell>Who</TableCell><TableCell>What</TableCell><TableCell>Object</TableCell><TableCell>From</TableCell><TableCell component="td" /></TableRow></TableHead>
             <TableBody>{audit.data?.data.map((entry) => <One key={entry.id} entry={entry} />)}</TableBody>
           </Table>
         )}

@@ -89,7 +89,7 @@ export function Jobs() {
         {jobs.data && rows.length === 0 && <Empty title="No job yet">An export of CDRs is asked for on the CDR page.</Empty>}
         {rows.length > 0 && (
           <Table size="small" sx={{ '& td, & th': { whiteSpace: 'nowrap' } }}>
-            <TableHead><TableRow><TableCell>Job</TableCell><TableCell>What</TableCell><TableCell>State</TableCell><TableCell align="right">Done</TableCell><TableCell>Who</TableCell><TableCell>Asked for</TableCell><TableCell /></TableRow></TableHead>
+            <TableHead><TableRow><TableCell>Job</TableCell><TableCell>What</TableCell><TableCell>State</TableCell><TableCell align="right">Done</TableCell><TableCell>Who</TableCell><TableCell>Asked for</TableCell><TableCell component="td" /></TableRow></TableHead>
             <TableBody>{rows.map((job) => <One key={job.id} job={job} act={act} />)}</TableBody>
           </Table>
         )}

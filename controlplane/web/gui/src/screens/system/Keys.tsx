@@ -85,7 +85,7 @@ export function Keys() {
         {keys.data?.data.length === 0 && <Empty title="No key yet">A key lets a program in with just the scopes that it needs.</Empty>}
         {(keys.data?.data.length ?? 0) > 0 && (
           <Table size="small" sx={{ '& tr:last-child td': { borderBottom: 0 } }}>
-            <TableHead><TableRow><TableCell>Name</TableCell><TableCell>Scopes</TableCell><TableCell>Only from</TableCell><TableCell>Made</TableCell><TableCell>Last used</TableCell><TableCell>Ends</TableCell><TableCell /></TableRow></TableHead>
+            <TableHead><TableRow><TableCell>Name</TableCell><TableCell>Scopes</TableCell><TableCell>Only from</TableCell><TableCell>Made</TableCell><TableCell>Last used</TableCell><TableCell>Ends</TableCell><TableCell component="td" /></TableRow></TableHead>
             <TableBody>
               {keys.data?.data.map((key) => (
                 <TableRow key={key.id} hover>

@@ -22,7 +22,7 @@ export function Revisions() {
         {revisions.data && rows.length === 0 && <Empty title="No snapshot was published yet">The first change publishes one.</Empty>}
         {rows.length > 0 && (
           <Table size="small" sx={{ '& tr:last-child td': { borderBottom: 0 } }}>
-            <TableHead><TableRow><TableCell align="right" sx={{ width: 110 }}>Revision</TableCell><TableCell>Built</TableCell><TableCell align="right">File</TableCell><TableCell /></TableRow></TableHead>
+            <TableHead><TableRow><TableCell align="right" sx={{ width: 110 }}>Revision</TableCell><TableCell>Built</TableCell><TableCell align="right">File</TableCell><TableCell component="td" /></TableRow></TableHead>
             <TableBody>
               {rows.map((row) => (
                 <TableRow key={row.revision} hover><TableCell align="right"><b>{count(row.revision)}</b></TableCell><TableCell><When at={row.built_at} /></TableCell><TableCell align="right">{row.bytes == null ? 'gone' : bytes(row.bytes)}</TableCell><TableCell>{row.in_force ? <State tone="success">in force</State> : row.bytes != null && <May to="write"><Button size="small" color="warning" onClick={() => setChosen(row.revision)}>Put in force</Button></May>}</TableCell></TableRow>

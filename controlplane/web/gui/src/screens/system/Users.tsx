@@ -56,7 +56,7 @@ export function Users() {
       <Trouble error={users.error} />
       <Panel flush title="Users" tools={<><Button onClick={() => setDoing('password')}>My password</Button><Button onClick={() => setDoing('factor')}>My second factor</Button><May to="admin"><Button onClick={() => setDoing('roles')}>Who must have one</Button><Button startIcon={<Add />} onClick={() => setDoing('new')}>New user</Button></May></>}>
         <Table size="small" sx={{ '& tr:last-child td': { borderBottom: 0 } }}>
-          <TableHead><TableRow><TableCell>Name</TableCell><TableCell>Role</TableCell><TableCell>Password</TableCell><TableCell>Second factor</TableCell><TableCell>Made</TableCell><TableCell /></TableRow></TableHead>
+          <TableHead><TableRow><TableCell>Name</TableCell><TableCell>Role</TableCell><TableCell>Password</TableCell><TableCell>Second factor</TableCell><TableCell>Made</TableCell><TableCell component="td" /></TableRow></TableHead>
           <TableBody>
             {!may('admin') && me.data && <TableRow><TableCell>{me.data.name} (you)</TableCell><TableCell>{me.data.role}</TableCell><TableCell>{me.data.has_password ? 'set' : <State tone="warning">none</State>}</TableCell><TableCell>{me.data.has_second_factor ? 'set' : 'none'}</TableCell><TableCell colSpan={2} /></TableRow>}
             {users.data?.data.map((user) => (

@@ -64,7 +64,7 @@ function Deliveries({ webhook }: { webhook: Webhook }) {
       {told.data?.data.length === 0 && <Empty title="Nothing yet">A test shows whether it is heard.</Empty>}
       {(told.data?.data.length ?? 0) > 0 && (
         <Table size="small" sx={{ '& tr:last-child td': { borderBottom: 0 } }}>
-          <TableHead><TableRow><TableCell>Time</TableCell><TableCell>What</TableCell><TableCell>State</TableCell><TableCell>Last problem</TableCell><TableCell /></TableRow></TableHead>
+          <TableHead><TableRow><TableCell>Time</TableCell><TableCell>What</TableCell><TableCell>State</TableCell><TableCell>Last problem</TableCell><TableCell component="td" /></TableRow></TableHead>
           <TableBody>{told.data?.data.map((row) => <One key={row.event} webhook={webhook.id} row={row} onReplay={() => void replay(row.event)} />)}</TableBody>
         </Table>
       )}
@@ -96,7 +96,7 @@ export function Webhooks() {
         {hooks.data?.data.length === 0 && <Empty title="Nobody is told yet">A webhook is told of alarms and balances by a signed POST, at least once each.</Empty>}
         {(hooks.data?.data.length ?? 0) > 0 && (
           <Table size="small" sx={{ '& tr:last-child td': { borderBottom: 0 } }}>
-            <TableHead><TableRow><TableCell>Name</TableCell><TableCell>Posted to</TableCell><TableCell>Of what</TableCell><TableCell>State</TableCell><TableCell /></TableRow></TableHead>
+            <TableHead><TableRow><TableCell>Name</TableCell><TableCell>Posted to</TableCell><TableCell>Of what</TableCell><TableCell>State</TableCell><TableCell component="td" /></TableRow></TableHead>
             <TableBody>
               {hooks.data?.data.map((hook) => (
                 <TableRow key={hook.id} hover>

@@ -189,6 +189,7 @@ impl Fast {
             strangers: count(Count::Stranger),
             not_rtp: count(Count::NotRtp),
             no_way: count(Count::NoHop),
+            behind: count(Count::Behind),
         }
     }
 }

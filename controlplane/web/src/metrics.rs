@@ -197,6 +197,7 @@ fn fast_path(out: &mut String, heard: &Heard) {
         ("stranger", path.strangers),
         ("not_rtp", path.not_rtp),
         ("no_way", path.no_way),
+        ("behind", path.behind),
     ];
     for (what, value) in rows {
         line(out, name, &format!("{{what=\"{what}\"}}"), value);

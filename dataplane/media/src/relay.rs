@@ -136,6 +136,7 @@ pub struct Relay {
     /// The kernel may relay.
     kernel: bool,
     changes: VecDeque<Change>,
+    between_families: u64,
 }
 
 impl Relay {
@@ -162,6 +163,7 @@ impl Relay {
             said: Said::default(),
             kernel: false,
             changes: VecDeque::new(),
+            between_families: 0,
         }
     }
 

@@ -102,6 +102,22 @@ fn both_directions_are_joined_once_both_have_latched() {
 }
 
 #[test]
+fn streams_between_families_stay_and_are_counted_when_they_were_ready() {
+    let mut call = Call::new();
+    let other = "[2001:db8::7]:6000";
+    call.relay.expect(call.other.id, address(other), address("[2001:db8::7]:6001"));
+    call.hear(call.one, ALICE, 1);
+    assert_eq!(call.relay.between_families(), 0, "the other peer was not heard");
+    call.hear(call.other, other, 1);
+    call.hear(call.one, ALICE, 2);
+    assert_eq!((call.relay.between_families(), call.changes()), (2, vec![]), "once");
+    assert_eq!(call.relay.path(call.one.id), Path::Socket);
+    call.relay.expect(call.other.id, address(BOB), address("198.51.100.7:6001"));
+    call.hear(call.other, BOB, 2);
+    assert_eq!((call.relay.between_families(), call.changes().len()), (2, 2), "of one family they go");
+}
+
+#[test]
 fn the_kernel_hears_of_each_packet_that_it_let_up_for_a_while() {
     let mut call = Call::below();
     for sequence in 101..901 {

@@ -109,6 +109,8 @@ counters! {
     fastpath_parted;
     /// Media streams that the kernel could not take.
     fastpath_refused;
+    /// Media streams that sockets relay, though ready for the kernel, because one side's media is IPv4 and the other's IPv6.
+    fastpath_families;
     /// Times that an egress trunk was shut because it rests or is throttled.
     trunks_shut;
     /// Calls refused because the switch is full, draining or its disk is.

@@ -648,7 +648,7 @@ impl Shard {
 
     /// Counters since the start: name and value.
     pub fn counters(&self, each: &mut dyn FnMut(&'static str, u64)) {
-        self.counters.each(each);
+        Counters { fastpath_families: self.relay.between_families(), ..self.counters.clone() }.each(each);
     }
 
     /// Latency distributions since the start, by stage: parse, admit, limits, route, egress, answer, relay.

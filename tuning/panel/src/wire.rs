@@ -394,6 +394,9 @@ pub struct FastPathFigures {
     pub not_rtp: u64,
     /// Packets whose way out was not known.
     pub no_way: u64,
+    /// Packets of flows that were just joined: they went to the sockets behind earlier ones, so that none overtakes another.
+    #[serde(default)]
+    pub behind: u64,
 }
 
 /// What one shard counts.

@@ -55,6 +55,7 @@ fn figures(begun: u64) -> Figures {
             tier: "xdp".into(),
             interfaces: vec!["eth0 xdp".into()],
             relayed: 77,
+            behind: 3,
             ..Default::default()
         },
         media_sockets: MediaSocketsFigures {
@@ -393,6 +394,7 @@ async fn nodes_and_metrics_tell_what_the_data_plane_counts() {
         "tandem_cdr_backlog 3",
         "tandem_fastpath_interface{interface=\"eth0\",tier=\"xdp\"} 1",
         "tandem_fastpath_packets_total{what=\"relayed\"} 77",
+        "tandem_fastpath_packets_total{what=\"behind\"} 3",
         "tandem_stage_seconds_bucket{stage=\"route\",le=\"0.000005\"} 9995",
         "tandem_stage_seconds_count{stage=\"route\"} 10000",
     ] {

@@ -76,6 +76,12 @@ impl Relay {
         self.stream(id).map_or(Path::Socket, |stream| stream.path)
     }
 
+    /// Streams that were ready for the kernel and stayed here because one peer's media comes by IPv4, the other's by IPv6; each as often as it
+    /// was ready.
+    pub fn between_families(&self) -> u64 {
+        self.between_families
+    }
+
     /// True while the kernel has counts that we do not know, of this stream or of its other half.
     pub fn is_below(&self, id: StreamId) -> bool {
         let Some(stream) = self.stream(id) else { return false };
@@ -186,6 +192,10 @@ impl Relay {
             stream.review = false;
         }
         let (Some(there), Some(back)) = (self.passage(one, other), self.passage(other, one)) else { return };
+        if matches!(there, Change::Join { peer, to, .. } if peer.is_ipv4() != to.is_ipv4()) {
+            self.between_families += 2;
+            return self.review_later(pair, false);
+        }
         for (pair, change) in [(one, there), (other, back)] {
             if let Some(stream) = &mut self.streams[usize::from(pair)] {
                 (stream.path, stream.review) = (Path::Kernel, false);
@@ -207,7 +217,7 @@ impl Relay {
             return None;
         }
         let (peer, to_peer) = (here.rtp.latched()?, there.rtp.latched()?);
-        (peer.is_ipv4() == to_peer.is_ipv4()).then(|| Change::Join {
+        Some(Change::Join {
             port: self.port_low + 2 * from,
             peer,
             from_port: self.port_low + 2 * to,

@@ -6,6 +6,9 @@ mod world;
 
 #[path = "support/plane.rs"]
 mod plane;
+#[path = "support/read.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod read;
 #[path = "support/talk.rs"]
 mod talk;
 
@@ -16,7 +19,8 @@ use std::time::Instant;
 
 use panel::wire::{Answer, Ask};
 use plane::{PATIENCE, Plane};
-use talk::{Datagram, Talk, once};
+use read::{capture, counter, file, same};
+use talk::Talk;
 use tempfile::TempDir;
 
 const FULL: &str = r#"{"capture":{"what":"full"}}"#;
@@ -36,47 +40,7 @@ fn start(data: &Path, sip: SocketAddr, words: &[&str]) -> Plane {
 
 /// The only finished capture, once there is one.
 fn finished(plane: &mut Plane, data: &Path) -> PathBuf {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        plane.serve();
-        let files = std::fs::read_dir(data.join("captures")).into_iter().flatten().flatten().map(|entry| entry.path());
-        if let Some(file) = files.into_iter().find(|path| path.extension().is_some_and(|kind| kind == "pcapng")) {
-            return file;
-        }
-        assert!(Instant::now() < deadline, "the capture is finished");
-    }
-}
-
-/// What Wireshark reads in a file, in its order; comments beside.
-fn read(file: &Path) -> (Vec<Datagram>, Vec<String>) {
-    let fields = ["ip.src", "udp.srcport", "ip.dst", "udp.dstport", "udp.payload", "frame.comment"];
-    let mut tshark = Command::new("tshark");
-    tshark.args(["-n", "-o", "udp.check_checksum:TRUE", "-Y", "udp.checksum.status == 1", "-T", "fields", "-r"]);
-    let output = tshark.arg(file).args(fields.iter().flat_map(|field| ["-e", field])).output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let read = text.lines().map(|line| {
-        let cells: Vec<&str> = line.split('\t').collect();
-        let at = |place: usize| format!("{}:{}", cells[place], cells[place + 1]).parse().unwrap();
-        let digits = cells[4].replace(':', "");
-        let bytes = (0..digits.len() / 2).map(|at| u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).unwrap());
-        ((at(0), at(2), bytes.collect()), cells[5].to_owned())
-    });
-    read.unzip()
-}
-
-/// Between any two sockets exactly the same datagrams, in the same order.
-fn same(captured: &[Datagram], log: &[Datagram]) {
-    let (captured, log) = (once(captured), once(log));
-    let flows: std::collections::BTreeSet<_> = log.iter().map(|(from, to, _)| (*from, *to)).collect();
-    assert!(flows.len() >= 4, "{flows:?}");
-    for flow in flows {
-        let of = |all: &[Datagram]| -> Vec<Vec<u8>> {
-            all.iter().filter(|(from, to, _)| (*from, *to) == flow).map(|(_, _, bytes)| bytes.clone()).collect()
-        };
-        let texts = |all: Vec<Vec<u8>>| all.iter().map(|bytes| bytes.escape_ascii().to_string()).collect::<Vec<_>>();
-        assert_eq!(texts(of(&captured)), texts(of(&log)), "from {} to {}", flow.0, flow.1);
-    }
-    assert_eq!(captured.len(), log.len());
+    file(plane, &data.join("captures"), ".pcapng")
 }
 
 #[test]
@@ -90,7 +54,7 @@ fn a_call_is_captured_whole_and_foreign_programs_read_each_packet() {
     talk.report(&mut plane);
     talk.end(&mut plane);
     let file = finished(&mut plane, data.path());
-    let (captured, comments) = read(&file);
+    let (captured, comments) = capture(&file);
     same(&captured, &talk.log);
     let call = file.file_stem().unwrap().to_string_lossy().into_owned();
     assert!(comments.iter().all(|comment| comment.contains(&call)), "{comments:?}");
@@ -113,12 +77,12 @@ fn an_operator_captures_a_running_call_with_its_beginning() {
     talk.speak(&mut plane, 5);
     let unheard = setup..talk.log.len();
     let Answer::Calls(rows) = plane.ask(Ask::Calls { limit: 1 }) else { panic!("calls are told") };
-    let capture = |what: &str| Ask::Capture { call: rows[0].call.clone(), what: what.into() };
-    assert!(matches!(plane.ask(capture("loud")), Answer::Refused { .. }));
-    assert_eq!(plane.ask(capture("full")), Answer::Done);
+    let wish = |what: &str| Ask::Capture { call: rows[0].call.clone(), what: what.into() };
+    assert!(matches!(plane.ask(wish("loud")), Answer::Refused { .. }));
+    assert_eq!(plane.ask(wish("full")), Answer::Done);
     talk.speak(&mut plane, 5);
     talk.end(&mut plane);
-    let (captured, _) = read(&finished(&mut plane, data.path()));
+    let (captured, _) = capture(&finished(&mut plane, data.path()));
     talk.log.drain(unheard);
     same(&captured, &talk.log);
 }
@@ -164,7 +128,7 @@ fn headers_alone_say_how_long_a_packet_was_and_nothing_of_its_voice() {
     let lines = String::from_utf8(output.stdout).unwrap();
     let wanted: Vec<String> = (1..=5).flat_map(|number| vec![format!("{number}\t214\t54"); 4]).collect();
     assert_eq!(lines.lines().collect::<Vec<_>>(), wanted);
-    let (sip, _) = read(&file);
+    let (sip, _) = capture(&file);
     same(&sip, &talk.log.iter().filter(|(_, _, bytes)| bytes[0] != 0x80).cloned().collect::<Vec<_>>());
 }
 
@@ -183,14 +147,11 @@ fn calls_do_not_wait_for_a_disk_that_does_not_answer_and_a_torn_file_is_made_who
     // More than the ring holds: each packet is noted twice, 172 bytes and a head.
     talk.speak(&mut plane, 5_000);
     talk.end(&mut plane);
-    let lost = |plane: &mut Plane| {
-        let Answer::Figures(figures) = plane.ask(Ask::Figures) else { panic!("figures are told") };
-        figures.counters.iter().find(|(name, _)| name == "tape_lost").map_or(0, |(_, lost)| *lost)
-    };
+    let lost = |plane: &mut Plane| counter(plane, "tape_lost");
     assert!(lost(&mut plane) > 0, "what does not fit is counted");
     drop(std::fs::OpenOptions::new().write(true).open(&held).unwrap());
     let file = finished(&mut plane, data.path());
-    let (captured, _) = read(&file);
+    let (captured, _) = capture(&file);
     // What the switch repeated was perhaps heard by nobody.
     assert!(captured.len() as u64 + lost(&mut plane) >= talk.log.len() as u64, "each packet is in the file or counted");
     drop(plane);
@@ -201,5 +162,5 @@ fn calls_do_not_wait_for_a_disk_that_does_not_answer_and_a_torn_file_is_made_who
     let mut plane = start(data.path(), switch, &[]);
     let repaired = finished(&mut plane, data.path());
     assert_eq!(repaired.file_name().unwrap(), torn);
-    assert_eq!(read(&repaired).0.len(), captured.len() - 1, "all but the packet that was being written");
+    assert_eq!(capture(&repaired).0.len(), captured.len() - 1, "all but the packet that was being written");
 }

@@ -6,17 +6,21 @@ mod world;
 
 #[path = "support/plane.rs"]
 mod plane;
+#[path = "support/read.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod read;
 #[path = "support/talk.rs"]
 mod talk;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use panel::wire::{Answer, Ask};
+use panel::wire::Ask;
 use plane::{PATIENCE, Plane};
+use read::{collected, counter, datagram};
 use talk::{Datagram, Talk, once};
 use tempfile::TempDir;
 
@@ -32,33 +36,6 @@ fn start(data: &Path, last: u8, talk: impl FnOnce(SocketAddr) -> Talk, collector
     (plane, talk)
 }
 
-fn counter(plane: &mut Plane, wanted: &str) -> u64 {
-    let Answer::Figures(figures) = plane.ask(Ask::Figures) else { panic!("figures are told") };
-    figures.counters.iter().find(|(name, _)| name == wanted).map_or(0, |(_, value)| *value)
-}
-
-/// Chunks by number, as the specification of HEP3 has them.
-fn chunks(packet: &[u8]) -> BTreeMap<u16, Vec<u8>> {
-    let word = |at: usize| u16::from_be_bytes([packet[at], packet[at + 1]]);
-    assert!(packet.starts_with(b"HEP3") && usize::from(word(4)) == packet.len());
-    let (mut at, mut chunks) = (6, BTreeMap::new());
-    while at < packet.len() {
-        let length = usize::from(word(at + 4));
-        chunks.insert(word(at + 2), packet[at + 6..at + length].to_vec());
-        at += length;
-    }
-    chunks
-}
-
-fn datagram(chunks: &BTreeMap<u16, Vec<u8>>) -> Datagram {
-    let at = |ip: u16, port: u16| {
-        let ip: [u8; 4] = chunks[&ip][..].try_into().unwrap();
-        let port = u16::from_be_bytes(chunks[&port][..].try_into().unwrap());
-        SocketAddr::new(IpAddr::V4(Ipv4Addr::from(ip)), port)
-    };
-    (at(3, 7), at(4, 8), chunks[&15].clone())
-}
-
 #[test]
 fn a_collector_hears_each_message_with_its_call_and_a_report_of_each_side() {
     let data = TempDir::new().unwrap();
@@ -69,22 +46,7 @@ fn a_collector_hears_each_message_with_its_call_and_a_report_of_each_side() {
     talk.speak(&mut plane, 10);
     talk.report(&mut plane);
     talk.end(&mut plane);
-    let (mut heard, mut bytes, deadline) = (Vec::new(), [0; 65_536], Instant::now() + PATIENCE);
-    while heard.iter().filter(|chunks: &&BTreeMap<_, Vec<u8>>| chunks[&11] == [35]).count() < 2 {
-        assert!(Instant::now() < deadline, "the reports come: {} packets", heard.len());
-        plane.serve();
-        if let Ok(length) = socket.recv(&mut bytes) {
-            heard.push(chunks(&bytes[..length]));
-        }
-    }
-    // All that it says it sent comes.
-    while counter(&mut plane, "collector_sent") > heard.len() as u64 {
-        assert!(Instant::now() < deadline, "{} packets", heard.len());
-        if let Ok(length) = socket.recv(&mut bytes) {
-            heard.push(chunks(&bytes[..length]));
-        }
-    }
-    assert_eq!(counter(&mut plane, "collector_sent"), heard.len() as u64);
+    let heard = collected(&mut plane, &socket);
     let of = |kind: u8| heard.iter().filter(move |chunks| chunks[&11] == [kind]);
     let told = |all: Vec<Datagram>| {
         let mut flows: BTreeMap<_, Vec<String>> = BTreeMap::new();

@@ -6,6 +6,9 @@ mod world;
 
 #[path = "support/plane.rs"]
 mod plane;
+#[path = "support/read.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod read;
 #[path = "support/talk.rs"]
 mod talk;
 
@@ -14,9 +17,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use cdr::{Record, Recorded, segment};
-use panel::wire::{Answer, Ask, CallRow};
+use cdr::Recorded;
+use panel::wire::{Answer, Ask};
 use plane::{PATIENCE, Plane};
+use read::{A_LAW, PCM, U_LAW, begins, counter, file, record, row, sox, voice};
 use talk::Talk;
 use tempfile::TempDir;
 
@@ -37,68 +41,12 @@ fn start(data: &Path, sip: SocketAddr) -> Plane {
 
 /// The only recording with this ending, once there is one.
 fn recording(plane: &mut Plane, data: &Path, ending: &str) -> PathBuf {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        plane.serve();
-        let files =
-            std::fs::read_dir(data.join("recordings")).into_iter().flatten().flatten().map(|entry| entry.path());
-        if let Some(file) = files.into_iter().find(|path| path.to_string_lossy().ends_with(ending)) {
-            return file;
-        }
-        assert!(Instant::now() < deadline, "there is a recording");
-    }
-}
-
-/// What sox hears of one side (1 or 2) of a file, in this encoding.
-fn sox(file: &Path, side: usize, encoding: &[&str]) -> Vec<u8> {
-    let mut sox = Command::new("sox");
-    sox.args(["-D", "-t", "wav"]).arg(file).args(["-t", "raw"]).args(encoding).args(["-", "remix", &side.to_string()]);
-    let output = sox.output().expect("sox is installed: setup/install --test");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    output.stdout
-}
-
-const PCM: [&str; 4] = ["-e", "signed-integer", "-b", "16"];
-const A_LAW: [&str; 2] = ["-e", "a-law"];
-const U_LAW: [&str; 2] = ["-e", "mu-law"];
-
-/// Where one side of a file begins to say something, in samples.
-fn begins(file: &Path, side: usize) -> usize {
-    sox(file, side, &PCM).chunks(2).position(|sample| sample != [0, 0]).unwrap()
-}
-
-/// Every code of a law, and not the same on both sides.
-fn voice(side: usize, number: u16) -> [u8; 160] {
-    core::array::from_fn(|at| (usize::from(number) * 160 + at).wrapping_mul(2 * side + 3) as u8)
-}
-
-fn counter(plane: &mut Plane, name: &str) -> u64 {
-    let Answer::Figures(figures) = plane.ask(Ask::Figures) else { panic!("figures are told") };
-    figures.counters.iter().filter(|(known, _)| known == name).map(|(_, value)| *value).sum()
-}
-
-fn row(plane: &mut Plane) -> CallRow {
-    let Answer::Calls(mut rows) = plane.ask(Ask::Calls { limit: 1 }) else { panic!("calls are told") };
-    rows.remove(0)
+    file(plane, &data.join("recordings"), ending)
 }
 
 /// What the only call's record says of its recording.
 fn recorded(plane: &mut Plane, data: &Path) -> Recorded {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        plane.serve();
-        let files = std::fs::read_dir(data.join("journal")).unwrap().map(|entry| entry.unwrap().path());
-        let bytes: Vec<Vec<u8>> = files.map(|path| std::fs::read(path).unwrap()).collect();
-        let entries = bytes.iter().filter_map(|bytes| segment::Reader::new(bytes)).flatten().map_while(Result::ok);
-        let mut calls = entries.filter_map(|entry| match entry.record {
-            Record::Cdr(cdr) if cdr.attempt.0 == 0 => Some(cdr.recorded),
-            _ => None,
-        });
-        if let Some(recorded) = calls.next() {
-            return recorded;
-        }
-        assert!(Instant::now() < deadline, "the call has a record");
-    }
+    record(plane, data, "").recorded
 }
 
 #[test]
@@ -143,11 +91,11 @@ fn an_operator_begins_and_ends_the_recording_of_a_running_call() {
     talk.begin(&mut plane, "8");
     talk.speak(&mut plane, 5);
     let call = row(&mut plane).call;
-    let record = |on: bool| Ask::Record { call: call.clone(), on };
-    assert_eq!(plane.ask(record(true)), Answer::Done);
+    let wish = |on: bool| Ask::Record { call: call.clone(), on };
+    assert_eq!(plane.ask(wish(true)), Answer::Done);
     talk.speak_by(&mut plane, 10, 8, voice);
     assert_eq!(row(&mut plane).stays, ["record"]);
-    assert_eq!(plane.ask(record(false)), Answer::Done);
+    assert_eq!(plane.ask(wish(false)), Answer::Done);
     assert!(row(&mut plane).stays.is_empty());
     talk.speak(&mut plane, 5);
     talk.end(&mut plane);

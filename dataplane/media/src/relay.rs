@@ -395,7 +395,7 @@ impl Relay {
         let Some(stream) = stream else { return Ok(packet.len()) };
         let latch = if is_rtcp_port { &stream.rtcp } else { &stream.rtp };
         let Some(crypt) = stream.crypt.as_mut().filter(|crypt| crypt.opens()) else { return Ok(packet.len()) };
-        let kind = if is_rtcp_port { rtp::read_rtcp(packet) } else { rtp::read(stream.carries, packet) };
+        let kind = if is_rtcp_port { rtp::read_second } else { rtp::read }(stream.carries, packet);
         let Some(kind) = kind.filter(|_| latch.knows(from)) else { return Ok(packet.len()) };
         let length = crypt.open(packet)?;
         match kind {
@@ -435,7 +435,7 @@ impl Relay {
             return Err(Dropped::Nowhere);
         }
         let carries = stream.carries;
-        let packet = if is_rtcp_port { rtp::read_rtcp(bytes) } else { rtp::read(carries, bytes) };
+        let packet = if is_rtcp_port { rtp::read_second } else { rtp::read }(carries, bytes);
         // What was opened was looked at then.
         let hidden = matches!(carries, Carries::Srtp | Carries::RtpAndDtls);
         let whole = |packet: &Packet| hidden || *packet != Packet::Rtcp || rtp::is_whole(bytes);
@@ -450,8 +450,7 @@ impl Relay {
                 return Err(Dropped::Stranger);
             }
         }
-        // Reports go on while nobody is heard: they are no sign of a voice, and keep no call alive.
-        if packet != Packet::Rtcp {
+        if packet.is_heard(carries) {
             stream.heard = Some(now);
         }
         let mut said = None;

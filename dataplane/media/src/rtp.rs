@@ -22,6 +22,18 @@ pub(crate) enum Packet {
     Opaque,
 }
 
+impl Packet {
+    /// Whether somebody is heard, or an image sent. Reports and handshakes go on while nobody is: they keep no call alive.
+    #[inline]
+    pub(crate) fn is_heard(&self, carries: Carries) -> bool {
+        match self {
+            Packet::Rtp(_) => true,
+            Packet::Opaque => carries == Carries::Datagrams,
+            Packet::Rtcp => false,
+        }
+    }
+}
+
 const HEADER_BYTES: usize = 12;
 
 /// Reads what came to an RTP port. RFC 5761 §4: second bytes 192 to 223 are RTCP that shares the port. RFC 5764 §5.1.2: first
@@ -30,8 +42,7 @@ const HEADER_BYTES: usize = 12;
 pub(crate) fn read(carries: Carries, bytes: &[u8]) -> Option<Packet> {
     match (carries, bytes.first()?) {
         (Carries::Datagrams, _) => return (bytes.len() > 2).then_some(Packet::Opaque),
-        (Carries::RtpAndDtls, 20..=31) => return read_dtls(bytes),
-        (Carries::RtpAndDtls, 32..=63) => return read_dtls_13(bytes),
+        (Carries::RtpAndDtls, 20..=63) => return read_handshake(bytes),
         (Carries::Rtp | Carries::Srtp | Carries::RtpAndDtls, _) => {}
     }
     match bytes.get(1) {
@@ -39,6 +50,19 @@ pub(crate) fn read(carries: Carries, bytes: &[u8]) -> Option<Packet> {
         Some(_) => read_rtp(bytes),
         None => None,
     }
+}
+
+/// Reads what came to an RTCP port. RFC 5764 §3: where RTCP has a port of its own, it has a handshake of its own.
+#[inline]
+pub(crate) fn read_second(carries: Carries, bytes: &[u8]) -> Option<Packet> {
+    match (carries, bytes.first()?) {
+        (Carries::RtpAndDtls, 20..=63) => read_handshake(bytes),
+        (Carries::Rtp | Carries::Srtp | Carries::RtpAndDtls | Carries::Datagrams, _) => read_rtcp(bytes),
+    }
+}
+
+fn read_handshake(bytes: &[u8]) -> Option<Packet> {
+    if bytes[0] < 32 { read_dtls(bytes) } else { read_dtls_13(bytes) }
 }
 
 /// RFC 6347 §4.1: type, version (254 or 253 after the sign of its first byte), epoch, number, length: 13 bytes, then the fragment.
@@ -85,7 +109,7 @@ fn read_rtp(bytes: &[u8]) -> Option<Packet> {
 }
 
 /// Only the first packet of a compound is looked at: in SRTCP the rest is encrypted (RFC 3711 §3.4). What is not must be [`is_whole`].
-pub(crate) fn read_rtcp(bytes: &[u8]) -> Option<Packet> {
+fn read_rtcp(bytes: &[u8]) -> Option<Packet> {
     if bytes.len() < 8 || bytes[0] >> 6 != 2 || !(192..=223).contains(&bytes[1]) {
         return None;
     }

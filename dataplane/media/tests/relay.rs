@@ -111,6 +111,21 @@ fn reports_alone_are_no_sign_that_anybody_speaks() {
     assert_eq!(call.relay.last_heard(call.ingress.id), Some(at(9_500)));
 }
 
+/// RFC 5764 §3: RTP and RTCP shake hands each on its port.
+#[test]
+fn handshakes_pass_on_both_ports_and_are_no_sign_that_anybody_speaks() {
+    let mut call = Call::new(ALICE, BOB);
+    call.relay.carry(call.ingress.id, Carries::RtpAndDtls);
+    call.hear(call.ingress, ALICE);
+    let record = [22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 9];
+    for (above, from) in [(0, ALICE), (1, "192.0.2.10:4001")] {
+        let verdict = call.relay.on_packet(at(9_000), call.ingress.rtp_port + above, address(from), &record);
+        let Verdict::Forward { port, .. } = verdict else { panic!("{verdict:?}") };
+        assert_eq!(port, call.egress.rtp_port + above);
+        assert_eq!(call.relay.last_heard(call.ingress.id), Some(at(1)));
+    }
+}
+
 /// What a page of a fax says is no RTP, and counts.
 #[test]
 fn images_are_heard() {

@@ -1,6 +1,7 @@
 //! One call between two peers over real sockets, and every datagram that either of them sent or heard.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -12,20 +13,28 @@ use crate::world;
 /// A datagram as a peer sent or heard it.
 pub type Datagram = (SocketAddr, SocketAddr, Vec<u8>);
 
-/// Originator and terminator, each with a socket for SIP and one for media.
+/// Originator and terminator, each on the loopback address of its side's family, with sockets for SIP, RTP and RTCP.
 pub struct Talk {
-    /// SIP of the originator and of the terminator, media of the originator and of the terminator.
-    sockets: [UdpSocket; 4],
-    switch: SocketAddr,
+    /// SIP of the originator and of the terminator, RTP of both, RTCP of both.
+    sockets: [UdpSocket; 6],
+    /// Where the switch hears SIP of the originator, and of the terminator.
+    switch: [SocketAddr; 2],
     /// Our media ports: towards the originator, towards the terminator.
     ports: [SocketAddr; 2],
-    answer: String,
+    /// What requests of either side within the call begin with: their target, and From, To and Call-ID.
+    dialogs: [(String, String); 2],
+    /// The CSeq number of either side's last request.
+    numbers: [u32; 2],
     /// The payload types of voice that both offer.
     pub codecs: &'static str,
     /// What carries media, as descriptions name it.
     pub profile: &'static str,
     /// More lines of both descriptions.
     pub more: &'static str,
+    /// Who of them describes digits as events (RFC 4733), of payload type 101.
+    pub events: [bool; 2],
+    /// Seconds of silence that end the call; 0 for never.
+    pub silence_s: u16,
     /// All that went over the sockets, in order.
     pub log: Vec<Datagram>,
     number: u16,
@@ -33,12 +42,36 @@ pub struct Talk {
 }
 
 const SIP: [usize; 2] = [0, 1];
-const MEDIA: [usize; 2] = [2, 3];
+/// The sockets of both sides for RTP.
+#[allow(dead_code, reason = "not every test names sockets")]
+pub const MEDIA: [usize; 2] = [2, 3];
+/// The sockets of both sides for RTCP.
+#[allow(dead_code, reason = "not every test sends reports")]
+pub const REPORTS: [usize; 2] = [4, 5];
 
-fn socket() -> UdpSocket {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.set_read_timeout(Some(Duration::from_millis(5))).unwrap();
-    socket
+fn bound(at: SocketAddr) -> std::io::Result<UdpSocket> {
+    let socket = UdpSocket::bind(at)?;
+    socket.set_read_timeout(Some(Duration::from_millis(5)))?;
+    Ok(socket)
+}
+
+/// A socket on the loopback address of this one's family.
+fn socket(like: SocketAddr) -> UdpSocket {
+    let ip = if like.is_ipv4() { IpAddr::from(Ipv4Addr::LOCALHOST) } else { Ipv6Addr::LOCALHOST.into() };
+    bound(SocketAddr::new(ip, 0)).unwrap()
+}
+
+/// Two of them, on an even port and the one above it (RFC 3550 §11).
+fn pair(like: SocketAddr) -> [UdpSocket; 2] {
+    loop {
+        let rtp = socket(like);
+        let at = rtp.local_addr().unwrap();
+        if at.port().is_multiple_of(2)
+            && let Ok(rtcp) = bound(SocketAddr::new(at.ip(), at.port() + 1))
+        {
+            return [rtp, rtcp];
+        }
+    }
 }
 
 fn line<'a>(message: &'a str, name: &str) -> &'a str {
@@ -65,16 +98,25 @@ pub fn once(all: &[Datagram]) -> Vec<Datagram> {
 impl Talk {
     /// Two peers who know nobody yet.
     pub fn new(switch: SocketAddr) -> Talk {
+        Talk::between([switch; 2])
+    }
+
+    /// The same, where the switch hears each of them at an address of its own.
+    pub fn between(switch: [SocketAddr; 2]) -> Talk {
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-        let sockets = [socket(), socket(), socket(), socket()];
+        let [[one, reports], [other, other_reports]] = switch.map(pair);
+        let [sip, other_sip] = switch.map(socket);
         Talk {
-            sockets,
+            sockets: [sip, other_sip, one, other, reports, other_reports],
             switch,
             ports: [nowhere; 2],
-            answer: String::new(),
+            dialogs: Default::default(),
+            numbers: [1, 0],
             codecs: "8",
             profile: "RTP/AVP",
             more: "",
+            events: [true; 2],
+            silence_s: 0,
             log: Vec::new(),
             number: 0,
             born: Instant::now(),
@@ -82,10 +124,12 @@ impl Talk {
     }
 
     fn sdp(&self, side: usize) -> String {
-        let (port, Talk { codecs, profile, more, .. }) = (self.at(MEDIA[side]).port(), self);
+        let (at, Talk { codecs, profile, more, .. }) = (self.at(MEDIA[side]), self);
+        let (format, named) =
+            if self.events[side] { (" 101", "a=rtpmap:101 telephone-event/8000\r\n") } else { ("", "") };
+        let (family, ip, port) = (if at.is_ipv4() { "IP4" } else { "IP6" }, at.ip(), at.port());
         format!(
-            "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {port} {profile} {codecs} 101\r\n\
-             a=rtpmap:101 telephone-event/8000\r\n{more}"
+            "v=0\r\no=- 1 1 IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\nm=audio {port} {profile} {codecs}{format}\r\n{named}{more}"
         )
     }
 
@@ -93,8 +137,14 @@ impl Talk {
     #[allow(dead_code, reason = "not every test has others speak")]
     pub fn leave_media(&mut self) -> [(SocketAddr, SocketAddr); 2] {
         let left = [0, 1].map(|side| (self.at(MEDIA[side]), self.ports[side]));
-        MEDIA.into_iter().for_each(|place| self.sockets[place] = socket());
+        MEDIA.into_iter().for_each(|place| self.sockets[place] = socket(self.at(place)));
         left
+    }
+
+    /// This side's media comes from another port than its description names, as from behind a NAT.
+    #[allow(dead_code, reason = "not every test has a NAT")]
+    pub fn moves(&mut self, side: usize) {
+        self.sockets[MEDIA[side]] = socket(self.at(MEDIA[side]));
     }
 
     fn at(&self, place: usize) -> SocketAddr {
@@ -104,9 +154,11 @@ impl Talk {
     /// Lets the switch know both, each trunk with a policy; an empty one for none.
     pub fn publish(&self, data: &Path, ingress: &str, egress: &str) {
         let mut model = world::world();
-        let source = format!("127.0.0.1/32:{}", self.at(SIP[0]).port());
+        let from = self.at(SIP[0]);
+        let source = format!("{}/{}:{}", from.ip(), if from.is_ipv4() { 32 } else { 128 }, from.port());
         let way_in = world::way_in(&mut model, 1, &[&source], "");
         (way_in.max_duration_s, way_in.policy) = (600, Policy::from_text(ingress).unwrap());
+        way_in.media_timeout_s = self.silence_s;
         world::way_out(&mut model, 2, "0.5");
         let trunk = world::trunk(&mut model, 2);
         (trunk.address, trunk.policy) = (self.at(SIP[1]), Policy::from_text(egress).unwrap());
@@ -144,12 +196,12 @@ impl Talk {
     }
 
     fn say(&mut self, side: usize, message: &str) {
-        self.send(SIP[side], self.switch, message.as_bytes());
+        self.send(SIP[side], self.switch[side], message.as_bytes());
     }
 
     /// Places a call and lets it be answered.
     pub fn begin(&mut self, plane: &mut Plane, name: &str) {
-        let (from, to, offer) = (self.at(SIP[0]), self.switch, self.sdp(0));
+        let (from, to, offer) = (self.at(SIP[0]), self.switch[0], self.sdp(0));
         self.say(
             0,
             &format!(
@@ -163,10 +215,17 @@ impl Talk {
         let invite = self.hear_sip(plane, 1, "INVITE ");
         self.reply(1, &invite, &self.sdp(1));
         let answer = self.hear_sip(plane, 0, "SIP/2.0 200");
-        let port = |text: &str| line(text, "m=audio ").split(' ').nth(1).unwrap().parse().unwrap();
-        self.ports = [port(&answer), port(&invite)].map(|port| SocketAddr::new(to.ip(), port));
-        self.answer = answer;
-        self.request("ACK", 1);
+        self.ports = [&answer, &invite].map(|text| {
+            let ip = line(text, "c=IN ").rsplit(' ').next().unwrap().parse().unwrap();
+            SocketAddr::new(ip, line(text, "m=audio ").split(' ').nth(1).unwrap().parse().unwrap())
+        });
+        let target = |text: &str| line(text, "Contact:").split(['<', '>']).nth(1).unwrap().to_owned();
+        let heads = |text: &str, names: [&str; 3]| names.map(|name| line(text, name)).join("\r\n");
+        let (to, from) = (&line(&invite, "To:")[3..], &line(&invite, "From:")[5..]);
+        let back = format!("From:{to};tag=b\r\nTo:{from}\r\n{}", line(&invite, "Call-ID:"));
+        self.dialogs = [(target(&answer), heads(&answer, ["From:", "To:", "Call-ID:"])), (target(&invite), back)];
+        self.numbers = [1, 0];
+        self.request(0, "ACK", "");
         self.hear_sip(plane, 1, "ACK ");
     }
 
@@ -184,16 +243,76 @@ impl Talk {
         );
     }
 
-    /// A request of the originator within the call.
-    fn request(&mut self, method: &str, number: u32) {
-        let (from, answer) = (self.at(SIP[0]), &self.answer);
-        let heads = ["From:", "To:", "Call-ID:"].map(|name| line(answer, name)).join("\r\n");
-        let target = line(answer, "Contact:").split(['<', '>']).nth(1).unwrap();
+    /// A request of this side within the call; `body` is what comes behind Content-Type.
+    fn request(&mut self, side: usize, method: &str, body: &str) {
+        self.numbers[side] += u32::from(method != "ACK");
+        let (from, number, (target, heads)) = (self.at(SIP[side]), self.numbers[side], &self.dialogs[side]);
+        let (kind, body) = body.split_once("\r\n").unwrap_or_default();
+        let kind = if kind.is_empty() { String::new() } else { format!("Content-Type: {kind}\r\n") };
         let request = format!(
-            "{method} {target} SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bK{method}{number};rport\r\n\
-             Max-Forwards: 70\r\n{heads}\r\nCSeq: {number} {method}\r\nContent-Length: 0\r\n\r\n"
+            "{method} {target} SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bK{method}{side}{number};rport\r\n\
+             Max-Forwards: 70\r\n{heads}\r\nCSeq: {number} {method}\r\n{kind}Content-Length: {}\r\n\r\n{body}",
+            body.len()
         );
-        self.say(0, &request);
+        self.say(side, &request);
+    }
+
+    /// This side tells by INFO what is in this body, its kind on the first line. The status of the answer.
+    #[allow(dead_code, reason = "not every test tells by INFO")]
+    pub fn inform(&mut self, plane: &mut Plane, side: usize, body: &str) -> u16 {
+        self.request(side, "INFO", body);
+        let number = format!("CSeq: {} INFO", self.numbers[side]);
+        let answers = |bytes: &[u8]| bytes.starts_with(b"SIP/2.0 ") && String::from_utf8_lossy(bytes).contains(&number);
+        let answer = self.hear(plane, SIP[side], answers, "an answer");
+        String::from_utf8_lossy(&answer[8..11]).parse().unwrap()
+    }
+
+    /// The bodies of so many INFO requests that this side hears and accepts, by their CSeq numbers: what is said again counts once.
+    #[allow(dead_code, reason = "not every test hears of digits by INFO")]
+    pub fn informed(&mut self, plane: &mut Plane, side: usize, count: usize) -> BTreeMap<u32, String> {
+        let mut heard = BTreeMap::new();
+        while heard.len() < count {
+            let info = self.hear_sip(plane, side, "INFO ");
+            self.reply(side, &info, "");
+            let number = line(&info, "CSeq:").split(' ').nth(1).unwrap().parse().unwrap();
+            heard.insert(number, info.split_once("\r\n\r\n").unwrap().1.to_owned());
+        }
+        heard
+    }
+
+    /// How many INFO requests this side heard in all, each of which has a CSeq number of its own.
+    #[allow(dead_code, reason = "not every test hears of digits by INFO")]
+    pub fn informed_in_all(&self, side: usize) -> usize {
+        let heard = self.log.iter().filter(|(_, to, bytes)| *to == self.at(SIP[side]) && bytes.starts_with(b"INFO "));
+        let numbers = heard.map(|(_, _, bytes)| line(&String::from_utf8_lossy(bytes), "CSeq:").to_owned());
+        numbers.collect::<std::collections::BTreeSet<_>>().len()
+    }
+
+    fn towards(&self, sockets: [usize; 2], side: usize) -> SocketAddr {
+        let rtp = self.ports[side];
+        SocketAddr::new(rtp.ip(), rtp.port() + u16::from(sockets == REPORTS))
+    }
+
+    /// This side says this with one of its media sockets, whether it is heard or not.
+    #[allow(dead_code, reason = "not every test says what is not to be heard")]
+    pub fn says(&mut self, sockets: [usize; 2], side: usize, said: &[u8]) {
+        self.send(sockets[side], self.towards(sockets, side), said);
+    }
+
+    /// What the other side's media socket hears next, which must come from where its description says that media comes from.
+    #[allow(dead_code, reason = "not every test looks at each packet")]
+    pub fn heard(&mut self, plane: &mut Plane, sockets: [usize; 2], side: usize) -> Vec<u8> {
+        let heard = self.hear(plane, sockets[side], |_| true, "a packet");
+        assert_eq!(self.log.last().map(|(from, ..)| *from), Some(self.towards(sockets, side)));
+        heard
+    }
+
+    /// This side says this, and the other one hears it next.
+    #[allow(dead_code, reason = "not every test looks at each packet")]
+    pub fn passes(&mut self, plane: &mut Plane, sockets: [usize; 2], side: usize, said: &[u8]) {
+        self.says(sockets, side, said);
+        let heard = self.heard(plane, sockets, 1 - side);
+        assert_eq!(heard.escape_ascii().to_string(), said.escape_ascii().to_string());
     }
 
     /// Each side says so many packets of 20 ms; each is heard by the other, as it was, before the next is said.
@@ -255,9 +374,30 @@ impl Talk {
         }
     }
 
+    /// True once the originator could hear that the call ends: something of SIP waits for it.
+    #[allow(dead_code, reason = "most calls are ended by the originator")]
+    pub fn is_being_ended(&self) -> bool {
+        self.sockets[SIP[0]].peek(&mut [0]).is_ok()
+    }
+
+    /// Our media ports: towards the originator, towards the terminator.
+    #[allow(dead_code, reason = "not every test has strangers")]
+    pub fn media_ports(&self) -> [SocketAddr; 2] {
+        self.ports
+    }
+
+    /// Either side hears that the switch ends the call.
+    #[allow(dead_code, reason = "most calls are ended by the originator")]
+    pub fn ended(&mut self, plane: &mut Plane) {
+        for side in [0, 1] {
+            let bye = self.hear_sip(plane, side, "BYE ");
+            self.reply(side, &bye, "");
+        }
+    }
+
     /// The originator ends the call.
     pub fn end(&mut self, plane: &mut Plane) {
-        self.request("BYE", 2);
+        self.request(0, "BYE", "");
         let bye = self.hear_sip(plane, 1, "BYE ");
         self.reply(1, &bye, "");
         self.hear_sip(plane, 0, "SIP/2.0 200");

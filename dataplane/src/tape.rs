@@ -201,7 +201,7 @@ impl Tape {
                     }
                 });
             }
-            self.captures.flush();
+            self.captures.flush(Instant::now());
             self.recordings.look();
             if looked.elapsed() >= UPKEEP {
                 looked = Instant::now();

@@ -19,8 +19,8 @@ use std::time::Instant;
 
 use panel::wire::{Answer, Ask};
 use plane::{PATIENCE, Plane};
-use read::{capture, counter, file, same};
-use talk::Talk;
+use read::{capture, counter, file, is_in_order, same};
+use talk::{MEDIA, Talk, packet};
 use tempfile::TempDir;
 
 const FULL: &str = r#"{"capture":{"what":"full"}}"#;
@@ -64,6 +64,37 @@ fn a_call_is_captured_whole_and_foreign_programs_read_each_packet() {
     let told = String::from_utf8_lossy(&tcpdump.stdout).into_owned();
     let packets = told.lines().filter(|line| line.contains(" IP 127.")).count();
     assert_eq!(packets, captured.len(), "{told}{}", String::from_utf8_lossy(&tcpdump.stderr));
+}
+
+#[test]
+fn packets_stand_in_order_of_time_though_the_switch_reads_one_side_after_the_other() {
+    const PACKETS: u16 = 20;
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let (data, switch) = (TempDir::new().unwrap(), switch(7));
+        let mut talk = Talk::new(switch);
+        talk.publish(data.path(), FULL, "");
+        let mut plane = start(data.path(), switch, &[]);
+        talk.begin(&mut plane, "7");
+        talk.speak(&mut plane, 2);
+        plane.stand_still(true);
+        for number in 3..3 + PACKETS {
+            for side in [0, 1] {
+                talk.says(MEDIA, side, &packet(number, 8, side as u8, &[0x55; 160]));
+            }
+        }
+        plane.stand_still(false);
+        for side in [0, 1] {
+            (0..PACKETS).for_each(|_| drop(talk.heard(&mut plane, MEDIA, side)));
+        }
+        talk.end(&mut plane);
+        let file = finished(&mut plane, data.path());
+        // A machine that took more than a quarter of a second for that is too late for any order.
+        if is_in_order(&file) {
+            return same(&capture(&file).0, &talk.log);
+        }
+        assert!(Instant::now() < deadline, "in order of time");
+    }
 }
 
 #[test]

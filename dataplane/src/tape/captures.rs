@@ -1,7 +1,7 @@
 //! Captured calls: one pcapng file each, under its final name once it is whole.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use tape::pcapng::{self, Packet, Way};
 use tape::{Note, Over, What, packet};
-use units::CallId;
+use units::{CallId, WallTime};
 
 use super::Figures;
 use super::folder::{Folder, part_of, publish};
@@ -27,14 +27,21 @@ const OPEN_MAX: usize = 1_024;
 /// A file whose call says nothing for so long is finished: no call lasts longer.
 pub const SILENT_MAX: Duration = Duration::from_secs(26 * 3_600);
 
+/// So long packets wait for earlier ones: media is dated by when the kernel received it, and messages by when the switch read them.
+const ORDER_MAX: Duration = Duration::from_millis(250);
+
 /// One call's file.
 struct Open {
     file: File,
     part: PathBuf,
     finished: PathBuf,
+    /// Packets that wait for earlier ones, by their dates.
+    waiting: VecDeque<(WallTime, Vec<u8>)>,
     /// What waits for the end of the turn.
     fresh: Vec<u8>,
     written: u64,
+    /// All that was taken, written or not.
+    bytes: u64,
     heard: Instant,
 }
 
@@ -80,9 +87,8 @@ impl Captures {
             }
         };
         match opened {
-            Ok(open) if open.written + ((open.fresh.len() + packet.len()) as u64) <= self.call_bytes_max => {
-                open.fresh.extend_from_slice(&packet);
-                open.heard = Instant::now();
+            Ok(open) if open.bytes + packet.len() as u64 <= self.call_bytes_max => {
+                open.take(note.at, packet);
                 self.kept.figures.packets.fetch_add(1, Ordering::Relaxed);
             }
             Ok(_) => self.kept.lose(),
@@ -115,11 +121,12 @@ impl Captures {
         block
     }
 
-    /// Writes what the turn brought.
-    pub fn flush(&mut self) {
-        let silent = |open: &Open| open.heard.elapsed() > SILENT_MAX;
+    /// Writes what the turn brought, as far as it waits for nothing.
+    pub fn flush(&mut self, now: Instant) {
+        let silent = |open: &Open| now.saturating_duration_since(open.heard) > SILENT_MAX;
         let mut failed = Vec::new();
         for (call, open) in &mut self.open {
+            open.settle(now, ORDER_MAX);
             if let Err(error) = open.write() {
                 failed.push((*call, error));
             } else if silent(open) {
@@ -136,6 +143,7 @@ impl Captures {
     }
 
     fn finish(&mut self, mut open: Open) {
+        open.settle(open.heard, Duration::ZERO);
         self.kept.finished(open.write().and_then(|()| publish(&open.file, &open.part, &open.finished)));
     }
 
@@ -175,7 +183,25 @@ impl Open {
         let finished = folder.file(call, EXTENSION);
         let part = part_of(&finished);
         let file = disk::create(&part)?;
-        Ok(Open { file, part, finished, fresh: head.to_vec(), written: 0, heard: Instant::now() })
+        let (waiting, fresh, bytes) = (VecDeque::new(), head.to_vec(), head.len() as u64);
+        Ok(Open { file, part, finished, waiting, fresh, written: 0, bytes, heard: Instant::now() })
+    }
+
+    /// A packet of this date: it goes behind all that are no later.
+    fn take(&mut self, at: WallTime, packet: Vec<u8>) {
+        let later = self.waiting.iter().rev().take_while(|(other, _)| *other > at).count();
+        (self.bytes, self.heard) = (self.bytes + packet.len() as u64, Instant::now());
+        self.waiting.insert(self.waiting.len() - later, (at, packet));
+    }
+
+    /// What is so much earlier than the latest waits no more; nothing does once the call was silent for so long.
+    fn settle(&mut self, now: Instant, order: Duration) {
+        let silent = now.saturating_duration_since(self.heard) >= order;
+        let latest = self.waiting.back().map_or(0, |(at, _)| at.micros());
+        let settled = if silent { latest } else { latest.saturating_sub(order.as_micros() as i64) };
+        while let Some((_, packet)) = self.waiting.pop_front_if(|(at, _)| at.micros() <= settled) {
+            self.fresh.extend_from_slice(&packet);
+        }
     }
 
     fn write(&mut self) -> io::Result<()> {

@@ -57,7 +57,7 @@ fn whatever_touch_of_the_disk_fails_the_next_call_is_captured_and_each_finished_
         faults.arm();
         for _ in 0..2 {
             all.on_note(&note(What::Sip, 1), own(), b"one");
-            all.flush();
+            all.flush(Instant::now());
         }
         all.on_note(&note(What::End, 1), own(), b"");
         disarm();
@@ -79,13 +79,44 @@ fn whatever_touch_of_the_disk_fails_the_next_call_is_captured_and_each_finished_
     assert!(met >= 4, "{met} touches of the disk");
 }
 
+/// The dates of a file's packets in nanoseconds, in its order (draft-ietf-opsawg-pcapng §4.3).
+fn dates(file: &[u8]) -> Vec<i64> {
+    let word = |at: usize| u32::from_le_bytes(file[at..at + 4].try_into().unwrap());
+    let (mut at, mut dates) = (0, Vec::new());
+    while at < file.len() {
+        if word(at) == 6 {
+            dates.push(i64::from(word(at + 12)) << 32 | i64::from(word(at + 16)));
+        }
+        at += word(at + 4) as usize;
+    }
+    dates
+}
+
+#[test]
+fn packets_stand_in_order_of_time_however_they_came_within_a_quarter_of_a_second() {
+    const SECOND: i64 = 1_700_000_000_000_000;
+    let data = tempfile::tempdir().unwrap();
+    let mut all = captures(data.path(), 1 << 20);
+    // Nobody is silent at this moment, however slow the machine is.
+    let begun = Instant::now();
+    for millis in [40, 20, 60, 260, 250, 45, 700, 460, 300, 100, 700] {
+        all.on_note(&Note { at: WallTime::from_micros(SECOND + millis * 1_000), ..note(What::Sip, 1) }, own(), b"one");
+        all.flush(begun);
+    }
+    all.on_note(&note(What::End, 1), own(), b"");
+    let [(_, bytes)] = &files(data.path())[..] else { panic!("one file") };
+    let millis: Vec<i64> = dates(bytes).into_iter().map(|at| at / 1_000_000 - SECOND / 1_000).collect();
+    // What is later than that stands where it came.
+    assert_eq!(millis, [20, 40, 45, 60, 250, 260, 300, 100, 460, 700, 700]);
+}
+
 #[test]
 fn a_capture_ends_at_its_bound_and_what_comes_later_is_counted() {
     let data = tempfile::tempdir().unwrap();
     let mut all = captures(data.path(), 1_000);
     for _ in 0..100 {
         all.on_note(&note(What::Sip, 1), own(), &[7; 100]);
-        all.flush();
+        all.flush(Instant::now());
     }
     all.on_note(&note(What::End, 1), own(), b"");
     let [(_, bytes)] = &files(data.path())[..] else { panic!("one file") };

@@ -1,6 +1,5 @@
 //! A SIP datagram finds its call, begins one, or is refused.
 
-use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
@@ -151,17 +150,17 @@ impl Shard {
     /// Whose leg a message belongs to, by its Call-ID and the peer's tag.
     fn leg_of(&self, call_id: &[u8], peer_tag: Option<&[u8]>) -> Option<(CallRef, u8)> {
         let tag = peer_tag.unwrap_or(b"");
-        match self.own_leg(call_id) {
-            // With our own tag as the peer's, it is our own request that came round: a dialog of its own (RFC 3261 §16.3).
-            Some((at, leg, dialog)) if tag.is_empty() || dialog.local_tag() != tag => Some((at, leg)),
+        // With our own tag as the peer's, it is our own request that came round: a dialog of its own (RFC 3261 §16.3).
+        match self.own_leg(call_id, |dialog| tag.is_empty() || dialog.local_tag() != tag) {
+            Some((at, leg, true)) => Some((at, leg)),
             _ => self.table.find_foreign(call_id, tag),
         }
     }
 
-    /// The leg that we minted this Call-ID for.
-    fn own_leg(&self, call_id: &[u8]) -> Option<(CallRef, u8, Cow<'_, Dialog>)> {
+    /// The leg that we minted this Call-ID for, and what is seen of its dialog.
+    fn own_leg<T>(&self, call_id: &[u8], look: impl FnOnce(&Dialog) -> T) -> Option<(CallRef, u8, T)> {
         let (at, leg) = steer::minted(call_id).and_then(|_| self.table.find_minted(call_id))?;
-        Some((at, leg, self.table.dialog(at, leg)?))
+        Some((at, leg, self.table.look(at, leg, look)?))
     }
 
     /// Identity is the source address: nobody may speak in this dialog but its peer, from where it is known or says that it is reached.
@@ -273,10 +272,13 @@ impl Shard {
     /// RFC 3261 §16.3 item 4: our own INVITE came back. With the same numbers it would go round for ever; with others it is a
     /// spiral, and a call like any other.
     fn came_round(&mut self, invite: &Message<'_>) -> bool {
-        let Some((_, _, dialog)) = self.own_leg(invite.call_id()) else { return false };
         let number = |text: &[u8]| number_of(Uri::parse(text).ok());
-        let same_called = number(invite.request_uri().unwrap_or(b"")) == number(dialog.told(Told::RemoteUri));
-        let loops = same_called && number(invite.from().uri_text) == number(dialog.told(Told::LocalUri));
+        let same = |ours: &[u8], theirs: &[u8]| number(ours) == number(theirs);
+        let loops = self.own_leg(invite.call_id(), |dialog| {
+            same(invite.request_uri().unwrap_or(b""), dialog.told(Told::RemoteUri))
+                && same(invite.from().uri_text, dialog.told(Told::LocalUri))
+        });
+        let loops = loops.is_some_and(|(_, _, loops)| loops);
         self.counters.loops += u64::from(loops);
         loops
     }

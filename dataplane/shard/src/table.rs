@@ -1,6 +1,5 @@
 //! The shard's calls, and how a message finds its own.
 
-use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
@@ -319,11 +318,11 @@ impl Table {
         }
     }
 
-    /// The Call-ID and tags of a call's leg, or of what remains of it.
-    pub fn dialog(&self, at: CallRef, leg: u8) -> Option<Cow<'_, Dialog>> {
+    /// Looks at the Call-ID and tags of a call's leg, or of what remains of it.
+    pub fn look<T>(&self, at: CallRef, leg: u8, look: impl FnOnce(&Dialog) -> T) -> Option<T> {
         match self.held(at)? {
-            Held::Call(entry) => entry.call.dialog(leg).map(Cow::Borrowed),
-            Held::Rest(rest) => rest.call.dialog(leg).map(Cow::Owned),
+            Held::Call(entry) => entry.call.dialog(leg).map(look),
+            Held::Rest(rest) => rest.call.dialog(leg).as_ref().map(look),
             Held::Nothing => None,
         }
     }
@@ -362,14 +361,14 @@ impl Table {
     /// The leg that we minted this Call-ID for.
     pub fn find_minted(&self, call_id: &[u8]) -> Option<(CallRef, u8)> {
         let (at, leg) = self.keys.get(&fold(self.seed, call_id)).copied()?;
-        (self.dialog(at, leg)?.call_id() == call_id).then_some((at, leg))
+        self.look(at, leg, |dialog| dialog.call_id() == call_id)?.then_some((at, leg))
     }
 
     /// The leg whose peer chose this Call-ID and this tag.
     pub fn find_foreign(&self, call_id: &[u8], tag: &[u8]) -> Option<(CallRef, u8)> {
         let (at, leg) = self.keys.get(&self.foreign_key(call_id, tag)).copied()?;
-        let dialog = self.dialog(at, leg)?;
-        (dialog.call_id() == call_id && dialog.peer.tag() == tag).then_some((at, leg))
+        let found = |dialog: &Dialog| dialog.call_id() == call_id && dialog.peer.tag() == tag;
+        self.look(at, leg, found)?.then_some((at, leg))
     }
 
     /// All calls that are more than rests, in order of slot.

@@ -43,6 +43,12 @@ methods! {
 }
 
 impl Method {
+    /// The method of this place in the list of those that have a name.
+    #[must_use]
+    pub fn at(place: u8) -> Method {
+        ALL.get(usize::from(place)).copied().unwrap_or(Method::Other)
+    }
+
     /// The method that these bytes name.
     #[must_use]
     pub fn from_bytes(text: &[u8]) -> Method {

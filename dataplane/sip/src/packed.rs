@@ -3,13 +3,14 @@
 //! Whoever wrote it reads it again, in the same order and within the same process: it says neither names nor kinds.
 
 use alloc::vec::Vec;
-use core::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use core::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use units::Instant;
 
 use crate::hop::{Flow, Hop, Transport};
 
 /// Appends a number: seven bits a byte, the lowest first.
+#[inline]
 pub fn put(out: &mut Vec<u8>, mut value: u64) {
     while value > 0x7f {
         out.push(value as u8 | 0x80);
@@ -32,20 +33,35 @@ pub fn put_option(out: &mut Vec<u8>, value: Option<u64>) {
     }
 }
 
+/// Appends a moment.
+pub fn put_moment(out: &mut Vec<u8>, at: Instant) {
+    out.extend_from_slice(&at.micros().to_le_bytes());
+}
+
+/// What stands beside the transport in a way's first byte.
+const IPV6: u8 = 1 << 2;
+const FLOW: u8 = 1 << 3;
+
 /// Appends a way.
 pub fn put_hop(out: &mut Vec<u8>, hop: Hop) {
     let Hop { transport, listener, remote, flow } = hop;
-    out.extend([transport as u8, listener]);
-    match remote.ip() {
-        IpAddr::V4(ip) => put_text(out, &ip.octets()),
-        IpAddr::V6(ip) => put_text(out, &ip.octets()),
+    let kind = transport as u8 | if flow.is_some() { FLOW } else { 0 };
+    let [high, low] = remote.port().to_be_bytes();
+    match remote {
+        SocketAddr::V4(v4) => {
+            let [a, b, c, d] = v4.ip().octets();
+            out.extend_from_slice(&[kind, listener, high, low, a, b, c, d]);
+        }
+        SocketAddr::V6(v6) => {
+            out.extend_from_slice(&[kind | IPV6, listener, high, low]);
+            out.extend_from_slice(&v6.ip().octets());
+            put(out, u64::from(v6.flowinfo()));
+            put(out, u64::from(v6.scope_id()));
+        }
     }
-    put(out, u64::from(remote.port()));
-    if let SocketAddr::V6(v6) = remote {
-        put(out, u64::from(v6.flowinfo()));
-        put(out, u64::from(v6.scope_id()));
+    if let Some(Flow(flow)) = flow {
+        put(out, flow);
     }
-    put_option(out, flow.map(|Flow(flow)| flow));
 }
 
 /// Reads what was appended. `None` where it ends too early: never, for bytes of ours.
@@ -88,9 +104,15 @@ impl<'a> Reader<'a> {
         Some(self.number()? != 0)
     }
 
-    /// The next number as a moment, in microseconds.
+    fn bytes<const COUNT: usize>(&mut self) -> Option<[u8; COUNT]> {
+        let (bytes, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*bytes)
+    }
+
+    /// The next moment.
     pub fn moment(&mut self) -> Option<Instant> {
-        self.number().map(Instant::from_micros)
+        self.bytes().map(|bytes| Instant::from_micros(u64::from_le_bytes(bytes)))
     }
 
     /// The next number that may be absent.
@@ -108,16 +130,15 @@ impl<'a> Reader<'a> {
 
     /// The next way.
     pub fn hop(&mut self) -> Option<Hop> {
+        let [kind, listener, high, low] = self.bytes()?;
         let transports = [Transport::Udp, Transport::Tcp, Transport::Tls];
-        let transport = *transports.get(usize::from(self.byte()?))?;
-        let (listener, ip, port) = (self.byte()?, self.text()?, self.port()?);
-        let remote = match <[u8; 4]>::try_from(ip) {
-            Ok(octets) => SocketAddr::from((octets, port)),
-            Err(_) => {
-                let ip = Ipv6Addr::from(<[u8; 16]>::try_from(ip).ok()?);
-                SocketAddrV6::new(ip, port, self.small()?, self.small()?).into()
-            }
+        let transport = *transports.get(usize::from(kind & (IPV6 - 1)))?;
+        let port = u16::from_be_bytes([high, low]);
+        let remote = match kind & IPV6 {
+            0 => SocketAddr::from((self.bytes::<4>()?, port)),
+            _ => SocketAddrV6::new(Ipv6Addr::from(self.bytes::<16>()?), port, self.small()?, self.small()?).into(),
         };
-        Some(Hop { transport, listener, remote, flow: self.option()?.map(Flow) })
+        let flow = if kind & FLOW == 0 { None } else { Some(Flow(self.number()?)) };
+        Some(Hop { transport, listener, remote, flow })
     }
 }

@@ -228,13 +228,13 @@ impl Stored {
     /// Appends what its transaction is known by: branch, method, number.
     pub fn pack_branch(&self, out: &mut Vec<u8>) {
         put_text(out, self.branch());
-        put_text(out, self.method().as_str().as_bytes());
+        out.push(self.method() as u8);
         put(out, u64::from(self.number()));
     }
 
     /// What was appended by [`Stored::pack_branch`]: nothing else is known of the request.
     pub fn unpack_branch(from: &mut Reader<'_>) -> Option<Stored> {
-        let (branch, method, number) = (from.text()?, Method::from_bytes(from.text()?), from.small()?);
+        let (branch, method, number) = (from.text()?, Method::at(from.byte()?), from.small()?);
         let head = Head { branch: (0..branch.len()).into(), method, number, ..Head::default() };
         let mut stored = Stored { bytes: branch.to_vec(), head, ..Stored::default() };
         stored.shorten();

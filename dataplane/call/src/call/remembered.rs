@@ -20,7 +20,7 @@ impl Call {
     /// When the call may be forgotten, if nothing comes any more but what came before; `None` if anything else may happen yet.
     pub fn only_remembers(&self) -> Option<Instant> {
         let settled = matches!(self.state, State::Over { waits_till: None }) && self.unjournaled == 0;
-        self.deadline().filter(|_| settled && self.legs.iter().all(Leg::only_remembers))
+        if settled && self.legs.iter().all(Leg::only_remembers) { self.deadline() } else { None }
     }
 
     /// What remains of a call that [`Call::only_remembers`]. `room` is memory to work in.

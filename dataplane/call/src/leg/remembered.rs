@@ -6,7 +6,7 @@ use sip::client::Client;
 use sip::dialog::{Dialog, Peer};
 use sip::invite_client::InviteClient;
 use sip::invite_server::InviteServer;
-use sip::packed::{Reader, put, put_hop, put_option, put_text};
+use sip::packed::{Reader, put, put_hop, put_moment, put_option, put_text};
 use sip::server::Server;
 use sip::{Hop, Stored};
 use units::Instant;
@@ -46,7 +46,7 @@ impl Leg {
         }
         put(out, u64::from(self.invite_in.is_some()));
         if let Some(invite) = &self.invite_in {
-            put_moment(out, invite.machine.deadline());
+            put_deadline(out, invite.machine.deadline());
             invite.request.pack_branch(out);
             put_hop(out, invite.source);
         }
@@ -55,14 +55,14 @@ impl Leg {
         self.invite_out.iter().chain(&self.past_invites).for_each(|invite| invite.pack(out));
         put(out, self.requests_in.len() as u64);
         for request in &self.requests_in {
-            put_moment(out, request.machine.deadline());
+            put_deadline(out, request.machine.deadline());
             request.request.pack_branch(out);
             put_hop(out, request.source);
             put_text(out, &request.last);
         }
         put(out, self.requests_out.len() as u64);
         for request in &self.requests_out {
-            put_moment(out, request.machine.deadline());
+            put_deadline(out, request.machine.deadline());
             request.request.pack_branch(out);
             put_hop(out, request.to);
         }
@@ -132,7 +132,7 @@ impl InviteOut {
     /// A refusal is acknowledged by what the request says, a 2xx by the ACK of before.
     fn pack(&self, out: &mut Vec<u8>) {
         put(out, u64::from(self.machine.is_accepted()));
-        put_moment(out, self.machine.deadline());
+        put_deadline(out, self.machine.deadline());
         match self.machine.is_accepted() {
             true => self.request.pack_branch(out),
             false => self.request.pack_head(out),
@@ -169,6 +169,6 @@ impl InviteOut {
 }
 
 /// When a transaction that is only remembered is forgotten.
-fn put_moment(out: &mut Vec<u8>, at: Option<Instant>) {
-    put(out, at.map_or(0, Instant::micros));
+fn put_deadline(out: &mut Vec<u8>, at: Option<Instant>) {
+    put_moment(out, at.unwrap_or_default());
 }

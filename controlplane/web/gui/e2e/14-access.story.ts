@@ -29,14 +29,14 @@ export const stories: Story[] = [
       const first = async (kind: string) => (await ask<{ data: { id: string }[] }>(node, `/api/v1/${kind}`)).data[0]?.id ?? '';
       const objects = [`/carriers/${await first('carriers')}`, `/rates/${await first('decks')}`, `/routing/${await first('plans')}`];
       const wrong: string[] = [];
-      for (const path of [...SCREENS, ...objects]) {
-        await page.emulateMedia({ colorScheme: 'light' });
-        await open(node, path);
-        await page.waitForLoadState('networkidle', { timeout: 1_000 }).catch(() => undefined);
-        await page.evaluate(AXE);
-        wrong.push(...(await faults(node, GOOD)).map((fault) => `${path}: ${fault}`));
-        await page.emulateMedia({ colorScheme: 'dark' });
-        wrong.push(...(await faults(node, LEGIBLE)).map((fault) => `${path}, dark: ${fault}`));
+      for (const [look, rules] of [['light', GOOD], ['dark', LEGIBLE]] as const) {
+        await page.emulateMedia({ colorScheme: look });
+        for (const path of [...SCREENS, ...objects]) {
+          await open(node, path);
+          await page.waitForLoadState('networkidle', { timeout: 1_000 }).catch(() => undefined);
+          await page.evaluate(AXE);
+          wrong.push(...(await faults(node, rules)).map((fault) => `${path}, ${look}: ${fault}`));
+        }
       }
       await page.emulateMedia({ colorScheme: null });
       claim(wrong.length === 0, wrong.join('\n'));

@@ -47,7 +47,7 @@ pub const TARGETS: &[(&str, &str)] = &[
     ("T2", "socket relay against a plain tokio relay"),
     ("T3", "fast path against the bare loop"),
     ("T4", "fast path against a program that only parses, looks up, rewrites and sends"),
-    ("T5", "share of a core that relays 1.0 million packets a second, from the cost of one"),
+    ("T5", "1.0 million packets a second relayed on one core: their rate, loss and share of it"),
     ("T6", "cost of a packet with many ports against few"),
     ("T7", "allocations in steady state"),
     ("T8", "parse of a 1 kB INVITE with its SDP"),

@@ -1,11 +1,14 @@
 //! Media at equal offered rates through our relays and through others', Debian's rtpengine among them: CPU, delay, loss, memory.
 //!
-//! A peer in a network namespace of its own sends stamped RTP to 2,000 ports (1,000 calls) and gets it back. Counted are the relay's
-//! threads and the kernel's thread that receives at the switch's end. Variants take turns; medians count. Takes root. Memory is counted
-//! apart, in processes that hold more and fewer calls.
+//! A peer in a network namespace of its own sends stamped RTP to 2,000 ports (1,000 calls) and gets it back. It makes and takes packets in the
+//! kernel (`frames.rs`), so that every relay gets them as from the driver of a card. Counted are the relay's threads and the kernel's thread that
+//! receives at the switch's end, on one core; the peer has the other. Variants take turns; medians count. Takes root and two cores. Memory is
+//! counted apart, in processes that hold more and fewer calls.
 //! `make bench-media`, or `cargo bench -p benches --bench media [-- ROUNDS [SECONDS]]`
 
 mod cable;
+#[allow(dead_code, reason = "the other bench has a program of its own, and counts while it runs")]
+mod frames;
 #[allow(dead_code, reason = "the other bench counts what the kernel relays")]
 mod kernel_relay;
 mod media_memory;
@@ -14,7 +17,8 @@ mod pace;
 mod rtpengine;
 #[allow(dead_code, reason = "the other bench has every kind of socket")]
 mod socket_relay;
-mod stamped;
+#[allow(dead_code, reason = "the other bench asks about its own thread")]
+mod spent;
 mod tokio_relay;
 mod yardstick_mmsg;
 
@@ -27,15 +31,18 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use benches::{Finding, Limit, median};
-use cable::{Cable, PEER, SWITCH, spent};
+use cable::{Cable, PEER, SWITCH};
 use fastpath::Mode;
+use frames::{Frames, PEER_PORT};
 use kernel_relay::KernelRelay;
 use pace::{Progress, Turn};
 use rtpengine::Rtpengine;
 use socket_relay::Sockets;
-use stamped::{PEER_PORT, Peer, WAITING_BYTES, percentile};
+use spent::spent;
 
 const CALLS: u16 = 1_000;
+/// What waits at one socket that hears for many; a tenth of a second of it at least is not lost there.
+const WAITING_BYTES: usize = 16 << 20;
 const PORT_LOW: u16 = 12_000;
 /// Packets a second of a G.711 call with packets of 20 ms, both directions.
 const PACKETS_A_CALL: f64 = 100.0;
@@ -58,15 +65,17 @@ const CLEAN: f64 = 0.005;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Variant {
     Sockets,
-    Fast,
+    FastXdp,
+    FastTc,
     Bare,
     Tokio,
     Rtpengine,
 }
 
-const VARIANTS: [(Variant, &str); 5] = [
+const VARIANTS: [(Variant, &str); 6] = [
     (Variant::Sockets, "our sockets"),
-    (Variant::Fast, "our fast path"),
+    (Variant::FastXdp, "fast path, XDP"),
+    (Variant::FastTc, "fast path, tc"),
     (Variant::Bare, "bare mmsg loop"),
     (Variant::Tokio, "tokio"),
     (Variant::Rtpengine, "rtpengine"),
@@ -103,8 +112,8 @@ fn main() {
     if media_memory::look() {
         return;
     }
-    if !nix::unistd::geteuid().is_root() {
-        println!("NOT RUN: network namespaces take root");
+    if !nix::unistd::geteuid().is_root() || !Cable::has_cores() {
+        println!("NOT RUN: network namespaces take root, and switch and peer a core each");
         return;
     }
     let mut numbers = std::env::args().filter_map(|word| word.parse::<u64>().ok());
@@ -164,7 +173,7 @@ fn highest(clean: impl Fn(u64) -> bool) -> u64 {
     let mut low = steps.checked_sub(1).map_or(0, |last| STEPS[last]);
     let Some(&(mut high)) = STEPS.get(steps) else { return low };
     for _ in 0..HALVINGS {
-        // The peer sends as many a millisecond.
+        // Whole thousands are near enough.
         let middle = (low + high) / 2 / 1_000 * 1_000;
         match clean(middle) {
             true => low = middle,
@@ -186,22 +195,32 @@ fn run(variant: Variant, rate: u64, time: Duration, queued: bool) -> Run {
     }
     cable.stand_at_switch();
     let (relay, ports) = start(variant, &cable);
-    let came_back = cable.received_by_peer();
-    let peer = Peer::start(&cable, ports, rate);
-    let first = came_back();
+    let summed = matches!(variant, Variant::FastXdp | Variant::FastTc);
+    let peer = Frames::start(&cable, &ports, rate, summed);
     std::thread::sleep(WARM_UP);
     let spent = || relay.cpu_nanos() + cable.receiving_nanos();
-    let (begun, nanos, sent, back) = (Instant::now(), spent(), peer.sent(), came_back());
+    let (begun, nanos, made, heard) = (Instant::now(), spent(), peer.made(), peer.heard());
     std::thread::sleep(time);
-    let (nanos, sent, back) = (spent() - nanos, peer.sent() - sent, came_back() - back);
-    let offered = sent as f64 / begun.elapsed().as_secs_f64();
-    let (all, delays) = peer.stop();
+    let (nanos, made, heard) = (spent() - nanos, peer.made() - made, peer.heard() - heard);
+    let offered = made as f64 / begun.elapsed().as_secs_f64();
+    let (all, back, delays) = peer.stop();
     Run {
-        nanos: nanos as f64 / back.max(1) as f64,
+        nanos: nanos as f64 / heard.max(1) as f64,
         offered,
-        lost: 1.0 - (came_back() - first) as f64 / all.max(1) as f64,
+        lost: 1.0 - back as f64 / all.max(1) as f64,
         delays: [500, 990, 999].map(|permille| percentile(&delays, permille)),
     }
+}
+
+/// The delay, in microseconds, that so many of a thousand packets do not pass.
+fn percentile(delays: &[u64], permille: u64) -> u64 {
+    let all: u64 = delays.iter().sum();
+    let mut passed = 0;
+    let within = |count: &u64| {
+        passed += count;
+        passed * 1_000 >= all * permille
+    };
+    delays.iter().position(within).unwrap_or(0) as u64
 }
 
 fn own() -> IpAddr {
@@ -218,7 +237,8 @@ fn start(variant: Variant, cable: &Cable) -> (Relay, Vec<SocketAddr>) {
             rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, WAITING_BYTES).expect("root may");
             (vec![(own(), PORT_LOW).into()], Box::new(yardstick_mmsg::Bare::new(socket, peer)))
         }),
-        Variant::Fast => (Relay::Kernel { _program: Box::new(KernelRelay::start(cable, Mode::Auto, &ports)) }, ports),
+        Variant::FastXdp => (Relay::Kernel { _program: Box::new(KernelRelay::start(cable, Mode::Xdp, &ports)) }, ports),
+        Variant::FastTc => (Relay::Kernel { _program: Box::new(KernelRelay::start(cable, Mode::Tc, &ports)) }, ports),
         Variant::Rtpengine => {
             let engine = Rtpengine::start(cable, usize::from(CALLS)).expect("rtpengine takes calls");
             let ports = engine.ports.clone();
@@ -314,15 +334,17 @@ fn say(rate: u64, all: &[Vec<Run>; VARIANTS.len()]) {
         println!("!!! NOT JUDGED: this machine did not offer {rate} packets a second to all of them");
         return;
     }
-    let [ours, fast, bare, _, theirs] = all;
+    let [ours, xdp, tc, bare, _, theirs] = all;
     let what = |what: &str| format!("{what}, {rate} packets a second");
     let nanos = |runs: &[Run]| each(runs, |run| run.nanos);
     if !theirs.is_empty() {
         let sockets = Limit::Ratio(if rate >= 50_000 { 0.9 } else { 1.0 });
         let finding = Finding::alone("MEDIA", &what("CPU of the socket relay"), "ns", nanos(ours), sockets);
         finding.beside("rtpengine", &nanos(theirs)).say();
-        let finding = Finding::alone("MEDIA", &what("CPU of the fast path"), "ns", nanos(fast), Limit::Ratio(0.15));
-        finding.beside("rtpengine", &nanos(theirs)).say();
+        for (runs, name) in [(xdp, "CPU of the fast path on XDP"), (tc, "CPU of the fast path on tc")] {
+            let finding = Finding::alone("MEDIA", &what(name), "ns", nanos(runs), Limit::Ratio(0.15));
+            finding.beside("rtpengine", &nanos(theirs)).say();
+        }
     }
     if load(rate, ours) > LOAD_MAX {
         println!("!!! delays are not judged: {rate} packets a second are more than 80 % of what a core relays");

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use benches::{Finding, Limit, median};
 
 use crate::cable::{Cable, PEER, SWITCH};
+use crate::frames::PEER_PORT;
 use crate::pace::{Progress, Turn};
 use crate::rtpengine::{Rtpengine, resident};
 use crate::socket_relay::{self, Sockets};
-use crate::stamped::{self, PEER_PORT};
 
 /// What a process is told that is there only to be looked at.
 const WORD: &str = "memory";
@@ -52,7 +52,7 @@ pub fn look() -> bool {
 
 /// Our relay with so many calls, each of whose ports has passed a packet on.
 fn ours(cable: &Cable, calls: u16, sockets: Sockets) -> [u64; 2] {
-    let peer = stamped::stand(cable, PEER_PORT);
+    let peer = cable.peer_socket(PEER_PORT);
     let [own, far] = [SWITCH, PEER].map(|ip| ip.parse::<IpAddr>().expect("an address"));
     let (ports, mut turn) = socket_relay::relay(own, (far, PEER_PORT).into(), 2 * calls, sockets);
     let (progress, mut packet) = (Progress::default(), [0; 172]);

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::cable::{Cable, PEER, SWITCH};
-use crate::stamped::{self, PEER_PORT};
+use crate::frames::PEER_PORT;
 
 const CONTROL_PORT: u16 = 2_223;
 /// Where its control protocol is asked from.
@@ -44,7 +44,7 @@ impl Rtpengine {
             Command::new("rtpengine").args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
         };
         let child = std::thread::scope(|scope| scope.spawn(spawn).join().expect("the switch stands"))?;
-        let control = stamped::stand(cable, ASKING_PORT);
+        let control = cable.peer_socket(ASKING_PORT);
         control.connect((SWITCH, CONTROL_PORT))?;
         control.set_read_timeout(Some(Duration::from_millis(500)))?;
         let mut engine = Rtpengine { child, control, ports: Vec::new() };
@@ -108,7 +108,7 @@ impl Rtpengine {
     /// Nanoseconds of CPU that its threads have spent.
     pub fn cpu_nanos(&self) -> u64 {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).into_iter().flatten().flatten();
-        tasks.map(|task| crate::cable::spent(&task.path())).sum()
+        tasks.map(|task| crate::spent::spent(&task.path())).sum()
     }
 }
 

@@ -206,9 +206,8 @@ fn markdown(run: &Run) -> String {
         "\n## Again\n\n```\nmake bench         # everything; prints the table, results in target/bench.json\n\
          make bench-table   # prints it again\nmake bench-page    # writes this page from it\n\
          cargo bench -p benches --bench sip_parse   # one of them\n```\n\n\
-         What each benchmark does stands at the head of its file in `benches/`. T5 is computed: packets of the fast path on XDP at 1.0\n\
-         million a second. Instruction counts, which do not depend on who else uses the machine, are kept in `benches/ratchet.txt` and\n\
-         compared by `make ratchet`.\n\n\
+         What each benchmark does stands at the head of its file in `benches/`. Instruction counts, which do not depend on who else\n\
+         uses the machine, are kept in `benches/ratchet.txt` and compared by `make ratchet`.\n\n\
          Goals of whole programs have targets of their own, all part of `make bench`: CPU `make bench-kamailio` (the one SIP server of\n\
          Debian 12), CALL and CPS `make bench-calls`, RSS `make bench-memory` (root), 5X `make capacity`, 10K `make capacity-proof`\n\
          (root), SIPP `make bench-loadtest`, HELD `make bench-loadtest-media`.\n\

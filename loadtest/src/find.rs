@@ -129,7 +129,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         return Ok(ExitCode::from(2));
     }
     let reins = Reins::default();
-    watch_signals(&reins.stop, false);
+    watch_signals(&reins, false);
     let seed = arguments.load.drawn_seed();
     let mut try_rate = |phase, cps, nth: usize| {
         let span = if phase == Phase::Soak { arguments.soak.unwrap_or(arguments.hold * 6) } else { arguments.hold };

@@ -63,7 +63,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         return Ok(ExitCode::from(2));
     }
     let reins = Reins::default();
-    watch_signals(&reins.stop, false);
+    watch_signals(&reins, false);
     let seed = arguments.load.drawn_seed();
     let mut steps = Vec::new();
     say!(

@@ -48,6 +48,8 @@ pub struct Reins {
     pub clock: Clock,
     /// Someone wants the run to end.
     pub stop: Arc<AtomicBool>,
+    /// Someone wants it to end without waiting for calls.
+    hurry: Arc<AtomicBool>,
     /// Calls of others may still come: nobody leaves because all of his own have ended.
     pub hold: Arc<AtomicBool>,
     changes: Arc<AtomicU64>,
@@ -60,6 +62,7 @@ impl Default for Reins {
         Reins {
             clock: Clock::start(),
             stop: Arc::default(),
+            hurry: Arc::default(),
             hold: Arc::default(),
             changes: Arc::default(),
             segment: Arc::new(Mutex::new(segment)),
@@ -68,6 +71,18 @@ impl Default for Reins {
 }
 
 impl Reins {
+    /// The run is to end in order; asked again, at once.
+    pub fn end(&self) {
+        if self.stop.swap(true, Relaxed) {
+            self.hurry.store(true, Relaxed);
+        }
+    }
+
+    /// Nothing is waited for any more.
+    pub fn hurries(&self) -> bool {
+        self.hurry.load(Relaxed)
+    }
+
     /// The plan begins at this moment of the clock.
     pub fn begin(&self, at: u64) {
         self.put(Segment { at, plan: 0, speed: 1.0 });

@@ -345,14 +345,20 @@ fn level(text: &str) -> Result<Level, String> {
         }
         return Ok(Level::Share(left.into(), crate::draw::share(right)?));
     };
-    if !Latencies::default().each().iter().any(|(known, _)| *known == name) {
-        return Err(format!("'{name}' is no latency"));
+    let latencies = Latencies::default();
+    let known: Vec<&str> = latencies.each().iter().map(|(known, _)| *known).collect();
+    if !known.contains(&name) {
+        return Err(format!("'{name}' is no latency: {}", known.join(", ")));
     }
     let digits: f64 = rank.parse().map_err(|_| format!("'p{rank}' is no percentile"))?;
     // p999 is read as 99.9, as people write it.
     let mut percent = digits;
     while percent > 100.0 {
         percent /= 10.0;
+    }
+    if !right.ends_with(|last: char| last.is_ascii_alphabetic()) {
+        // Who means milliseconds would be told that all is well below so many seconds.
+        return Err(format!("'{text}': {right} of what? Say it with its unit: {right}ms, or {right}s"));
     }
     Ok(Level::Latency(name.into(), percent / 100.0, crate::draw::span(right)?.as_secs_f64() * 1_000.0))
 }

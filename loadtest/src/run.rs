@@ -5,8 +5,7 @@ use std::io::{BufWriter, IsTerminal, Read, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -147,7 +146,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         File::create(path).with_context(|| format!("cannot create {}", path.display()))?;
     }
     let reins = Reins::default();
-    watch_signals(&reins.stop, arguments.until_stdin_closes);
+    watch_signals(&reins, arguments.until_stdin_closes);
     let planned = plan.due.len() as u64;
     let metrics = arguments.metrics.map(Metrics::open).transpose().context("--metrics cannot listen")?;
     let watched = !arguments.observe.is_empty() || arguments.out.is_some();
@@ -181,14 +180,20 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     // The writer ends when the last sender is gone.
     let lines = writer.map(|writer| writer.join().map_err(|_| anyhow::anyhow!("the writer of calls panicked"))?);
-    let lines = lines.transpose()?.unwrap_or_default();
-    if let (Some(books), Some(before)) = (&books, &before) {
-        settle(arguments, (books, before), &lines, &mut outcome)?;
+    let lines = or_fault(lines.transpose(), &mut outcome.summary).flatten();
+    if let (Some(books), Some(before), Some(lines)) = (&books, &before, &lines) {
+        settle(arguments, (books, before), lines, &mut outcome)?;
     }
     if let Some(folder) = &arguments.out {
-        keep(folder, &outcome, &timeline, &Around { seen, marks: arguments.mark.clone() }, began)?;
+        let around = Around { seen, marks: arguments.mark.clone() };
+        or_fault(keep(folder, &outcome, &timeline, &around, began), &mut outcome.summary);
     }
     publish(arguments, &outcome.summary)
+}
+
+/// What was measured is told, whatever became of its files: a full disk is a fault among others.
+fn or_fault<T>(done: Result<T>, summary: &mut Summary) -> Option<T> {
+    done.map_err(|error| summary.faults.push(format!("{error:#}"))).ok()
 }
 
 /// Compares what both ends saw with the switch's books.
@@ -231,28 +236,32 @@ fn keep(folder: &Path, outcome: &Outcome, timeline: &[Progress], around: &Around
     hlog::write(folder, &outcome.latencies, began, Duration::from_secs_f64(outcome.summary.placing_s))
 }
 
-/// Sets `stop` on SIGINT, SIGTERM, or when the parent goes away.
-pub fn watch_signals(stop: &Arc<AtomicBool>, stdin: bool) {
-    let wish = stop.clone();
+/// Ends the run in order on SIGINT, SIGTERM, or when the parent goes away; at once when a signal comes again.
+pub fn watch_signals(reins: &Reins, stdin: bool) {
+    let wish = reins.clone();
     thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
+            let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
+            loop {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+                wish.end();
+                if wish.hurries() {
+                    return std::io::Result::Ok(());
+                }
             }
-            std::io::Result::Ok(())
-        })?;
-        wish.store(true, Relaxed);
-        std::io::Result::Ok(())
+        })
     });
     if stdin {
-        let wish = stop.clone();
+        let wish = reins.clone();
         thread::spawn(move || {
             let mut byte = [0];
             while std::io::stdin().read(&mut byte).is_ok_and(|length| length > 0) {}
-            wish.store(true, Relaxed);
+            wish.stop.store(true, Relaxed);
         });
     }
 }

@@ -4,7 +4,6 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::Duration;
 
@@ -64,10 +63,10 @@ impl Drop for Screen {
     }
 }
 
-/// Hears keys until the run ends.
+/// Hears keys until the run ends, or is to end at once.
 fn keys(reins: &Reins, planned_rate: f64) {
     let mut before_pause = 1.0;
-    while !reins.stop.load(Relaxed) {
+    while !reins.hurries() {
         // A terminal that cannot be read has no keys: the run goes on without them.
         let Ok(ready) = event::poll(Duration::from_millis(50)) else { return };
         let Some(Event::Key(key)) = ready.then(event::read).and_then(Result::ok) else { continue };
@@ -79,7 +78,7 @@ fn keys(reins: &Reins, planned_rate: f64) {
         let KeyCode::Char(letter) = code else { continue };
         let speed = reins.segment().speed();
         match wish(letter, speed, planned_rate, before_pause) {
-            Wish::End => reins.stop.store(true, Relaxed),
+            Wish::End => reins.end(),
             Wish::Pace(next) => {
                 if next == 0.0 {
                     before_pause = speed;

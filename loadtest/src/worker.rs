@@ -190,6 +190,9 @@ impl Worker {
                 give_up = Some(now + self.run.drain.as_nanos() as u64);
                 self.callers.stop(&mut self.wire);
             }
+            if self.run.reins.hurries() {
+                give_up = give_up.map(|_| 0);
+            }
             if give_up.is_none() {
                 self.place_due(now);
             }

@@ -626,3 +626,49 @@ fn a_parent_that_goes_away_ends_the_run_with_every_call_released() {
     assert_eq!(summary["counts"]["answered"], summary["counts"]["completed"]);
     assert_eq!(summary["callees_left"], 0);
 }
+
+/// Callers whom nobody answers would be waited for until the drain is over; who asks twice waits for nobody.
+#[test]
+fn a_run_that_is_told_twice_to_end_ends_at_once_and_accounts_for_every_call() {
+    let at = free_address();
+    let mut command = Command::new(PROGRAM);
+    command.args(["run", "--target", &at, "--live-json", "--for", "600s", "--drain", "600s", "--late-max", "10s"]);
+    command.args(["--cps", "20", "--terminator", &format!("at={at},dead=100%")]);
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let pid = child.id().to_string();
+    let lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
+    let mut summary = Value::Null;
+    for line in lines {
+        summary = serde_json::from_str(&line.unwrap()).unwrap();
+        if summary["counts"]["placed"].as_u64().unwrap_or(0) > 10 {
+            assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+        }
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(1), "calls without an end are a fault");
+    assert_eq!(summary["type"], "summary");
+    let ends = ["completed", "refused", "cancelled", "unheard", "abandoned"];
+    let ended: u64 = ends.iter().filter_map(|name| summary["counts"][name].as_u64()).sum();
+    assert_eq!(ended, summary["counts"]["placed"].as_u64().unwrap(), "{summary}");
+    assert!(summary["unplaced"].as_u64().unwrap() > 0, "{summary}");
+}
+
+#[test]
+fn a_full_disk_costs_the_files_and_not_the_result() {
+    let at = free_address();
+    let who = format!("at={at},ring=1ms,answer=1ms");
+    let usual = ["--cps", "20", "--for", "1s", "--talk", "10ms", "--media", "0%", "--terminator", &who];
+    let (output, summary) = run(&at, &[&usual[..], &["--calls-out", "/dev/full"]].concat());
+    assert_eq!((output.status.code(), &summary["type"]), (Some(1), &Value::from("summary")), "{output:?}");
+    let faults = summary["faults"].to_string();
+    assert!(faults.contains("cannot write the calls: No space left on device"), "{summary}");
+    assert!(summary["counts"]["completed"].as_u64().unwrap() > 5, "{summary}");
+}
+
+#[test]
+fn a_level_without_its_unit_is_a_misuse() {
+    for (level, told) in [("answer.p99<50", "50ms, or 50s"), ("answers.p99<50ms", "is no latency: ")] {
+        let output = Command::new(PROGRAM).args(["run", "--target", "127.0.0.1:9", "--slo", level]).output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(2) && error.contains(told), "{level}: {error}");
+    }
+}

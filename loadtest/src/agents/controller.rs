@@ -105,7 +105,8 @@ impl Crew {
         watch(None);
         self.begin();
         let (mut stopped, mut finished, mut told, mut changes) = (false, false, Instant::now(), 0);
-        while self.agents.iter().any(|agent| !agent.lost && agent.takings.is_none()) {
+        // Who is asked twice to end waits for no agent.
+        while self.agents.iter().any(|agent| !agent.lost && agent.takings.is_none()) && !reins.hurries() {
             match self.heard.recv_timeout(Duration::from_millis(50)) {
                 Ok((index, report)) => self.hear(index, report, lines.as_ref()),
                 Err(_) if self.agents.iter().all(|agent| agent.lost) => break,

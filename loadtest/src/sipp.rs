@@ -42,16 +42,18 @@ use seal::Keys;
 use statistics::{Count, Statistics};
 use template::{Names, Template};
 use traces::Traces;
-use transport::Protocol;
+use transport::{Protocol, Shared};
 use users::Users;
 use wire::Wire;
-use world::{Own, Quit, Value, World};
+use world::{Aside, Own, Quit, Value, World};
 
 use crate::clock::Clock;
 
 /// The port that SIP is heard on where none is named (RFC 3261 §19.1.2).
 const PORT: u16 = 5_060;
-/// Where calls without one of their own are numbered from.
+/// Ports from that on that are tried where the command line names none; after them, any is taken.
+const OWN_PORTS_TRIED: u16 = 60;
+/// Media ports that are tried.
 const PORTS_TRIED: u16 = 64;
 /// What `-sn` plays: SIPp's names, written anew.
 const BUILT_IN: [(&str, &str); 7] = [
@@ -149,13 +151,13 @@ fn detach(words: &[String]) -> Result<ExitCode, Fatal> {
     Ok(ExitCode::from(NO_CALLS))
 }
 
-fn load(options: &Options) -> Result<(Scenario, String), Fatal> {
-    let (text, name) = match &options.source {
+/// Reads and compiles a scenario; its name without folder and ending goes with it.
+fn load(source: &Source, given: &Given) -> Result<(Scenario, String), Fatal> {
+    let (text, name) = match source {
         Source::File(file) => (text_of(file)?, file.clone()),
         Source::BuiltIn(name) => (built_in(name)?.to_owned(), name.clone()),
     };
-    let given = Given { keys: options.keys.iter().map(|(key, _)| key.clone()).collect(), files: options.files.clone() };
-    let compiled = compile::compile(&text, &given);
+    let compiled = compile::compile(&text, given);
     if !compiled.faults.is_empty() {
         let told =
             compiled.faults.iter().map(|fault| format!("\n{name}:{}:{}: {}", fault.line, fault.column, fault.text));
@@ -165,8 +167,36 @@ fn load(options: &Options) -> Result<(Scenario, String), Fatal> {
     Ok((compiled.scenario, stem))
 }
 
+/// What answers requests of no call: `-oocsf` and `-oocsn` all of them, `-aa` some. Their calls take no lines of files.
+fn aside(options: &Options, calls: bool) -> Result<Option<Aside>, Fatal> {
+    let given =
+        Given { keys: options.keys.iter().cloned().collect(), files: Vec::new(), payload: Some(options.payload) };
+    match &options.outside {
+        Some(_) if !calls => {
+            Err(Fatal("SIPp cannot use out-of-call scenarios when running in server mode".to_owned(), FATAL))
+        }
+        Some(source) => {
+            let (scenario, stem) = load(source, &given)?;
+            if scenario.calls() {
+                return Err(format!("-oocsf {stem}: what answers requests of no call begins with <recv>").into());
+            }
+            Ok(Some(Aside::new(scenario, true)))
+        }
+        None if options.auto_answer && calls => {
+            let (scenario, _) = load(&Source::BuiltIn("ooc_default".to_owned()), &given)?;
+            Ok(Some(Aside::new(scenario, false)))
+        }
+        None => Ok(None),
+    }
+}
+
 fn play(options: Options) -> Result<ExitCode, Fatal> {
-    let (scenario, stem) = load(&options)?;
+    let given = Given {
+        keys: options.keys.iter().cloned().collect(),
+        files: options.files.clone(),
+        payload: Some(options.payload),
+    };
+    let (scenario, stem) = load(&options.source, &given)?;
     std::thread::sleep(Duration::from_millis(options.sleep_ms));
     let orders = Orders::new();
     control::signals(orders.give.clone());
@@ -223,9 +253,9 @@ fn world(mut options: Options, scenario: Scenario, stem: &str) -> Result<World, 
         return Err("who takes calls over TLS shows a certificate: -tls_cert and -tls_key".to_owned().into());
     }
     let mut wire = Wire::new(keys)?;
-    let at = SocketAddr::new(options.local_ip.unwrap_or_else(|| any(remote)), options.local_port);
-    let bound = wire.open(at, options.transport.datagrams());
-    let bound = bound.map_err(|error| Fatal(format!("Unable to bind main socket {at}: {error}"), NOT_BOUND))?;
+    let files = files(&options)?;
+    let ip = options.local_ip.unwrap_or_else(|| any(remote));
+    let bound = open_main(&mut wire, ip, &options)?;
     let local = SocketAddr::new(if bound.ip().is_unspecified() { ours(remote) } else { bound.ip() }, bound.port());
     let media_ip = options.media_ip.unwrap_or(local.ip());
     let sounds = sound::all(&scenario, beside(&options))?;
@@ -234,7 +264,9 @@ fn world(mut options: Options, scenario: Scenario, stem: &str) -> Result<World, 
     let globals = globals(&options, &scenario)?;
     Ok(World {
         statistics: Statistics::new(&scenario),
-        files: files(&options)?,
+        files,
+        aside: aside(&options, scenario.calls())?,
+        remote_host: options.remote.as_deref().map(host_of).unwrap_or_default().to_owned(),
         keys: options.keys.iter().cloned().collect(),
         dynamic: options.dynamic.0,
         globals,
@@ -262,6 +294,23 @@ fn world(mut options: Options, scenario: Scenario, stem: &str) -> Result<World, 
     })
 }
 
+/// The socket that calls share. Where no port is named, SIPp takes 5060 or one of the next, and any if all of them are taken; with `-t ui`
+/// calls have others, and this one is out of their way.
+fn open_main(wire: &mut Wire, ip: IpAddr, options: &Options) -> Result<SocketAddr, Fatal> {
+    let datagrams = options.transport.datagrams();
+    let named = options.local_port;
+    let by_address = options.transport.shared == Shared::Address;
+    if named == 0 && !by_address {
+        for port in PORT..PORT + OWN_PORTS_TRIED {
+            if let Ok(bound) = wire.open(SocketAddr::new(ip, port), datagrams) {
+                return Ok(bound);
+            }
+        }
+    }
+    let at = SocketAddr::new(ip, if by_address { 0 } else { named });
+    wire.open(at, datagrams).map_err(|error| Fatal(format!("Unable to bind main socket {at}: {error}"), NOT_BOUND))
+}
+
 type Opened = (Option<uring::SocketId>, Vec<uring::SocketId>);
 
 /// The media socket that calls share, and that of `-rtp_echo` two ports above it; SIPp tries the next ports where one is taken.
@@ -282,7 +331,17 @@ fn open_media(wire: &mut Wire, options: &mut Options, ip: IpAddr, plays: bool) -
 fn files(options: &Options) -> Result<Vec<Values>, Fatal> {
     let mut files = Vec::new();
     for name in &options.files {
-        files.push(Values::open(Path::new(name))?);
+        let values = Values::open(Path::new(name))?;
+        let users = options.users.filter(|_| values.by_user()).unwrap_or(0);
+        if users > values.count() as u64 {
+            return Err(Fatal(format!("{name} has {} lines, and there are {users} users", values.count()), FATAL));
+        }
+        files.push(values);
+    }
+    if files.is_empty() && options.transport.shared == Shared::Address {
+        return Err("-t ui wants a file with the addresses: -inf FILE, and -ip_field unless they are its first field"
+            .to_owned()
+            .into());
     }
     for (name, field) in &options.indexes {
         let same = |known: &String| known == name || Path::new(known).file_name() == Path::new(name).file_name();
@@ -310,6 +369,15 @@ fn beside(options: &Options) -> &Path {
     match &options.source {
         Source::File(file) => Path::new(file).parent().unwrap_or(Path::new(".")),
         Source::BuiltIn(_) => Path::new("."),
+    }
+}
+
+/// A host without its port.
+fn host_of(name: &str) -> &str {
+    match name.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or(rest),
+        None if name.matches(':').count() == 1 => name.split(':').next().unwrap_or(name),
+        None => name,
     }
 }
 
@@ -384,15 +452,18 @@ const HELP: &str = "tandem-loadtest sipp [HOST[:PORT]] [options of SIPp]
 
 What is played:  -sf FILE | -sn NAME | -sd NAME: uac, uas, regexp, branchc, branchs, uac_pcap, ooc_default
                  -s USER  -key WORD VALUE  -set VARIABLE VALUE  -dynamicStart N  -dynamicMax N  -dynamicStep N
+                 -oocsf FILE | -oocsn NAME (answers requests of no call; -aa alone answers INFO, NOTIFY, OPTIONS, UPDATE)
                  -inf FILE  -infindex FILE FIELD  -cid_str FORMAT  -base_cseq N  -au USER  -ap PASSWORD  -auth_uri URI
-Between whom:    -i IP  -p PORT  -t u1|un|t1|tn|l1|ln  -rsa HOST[:PORT]  -mi IP  -mp PORT  -min_rtp_port N  -max_rtp_port N
-                 -rtp_echo  -tls_cert FILE  -tls_key FILE  -tls_ca FILE  -tls_crl FILE  -tls_version 1.2|1.3
+Between whom:    -i IP  -p PORT  -t u1|un|ui|t1|tn|l1|ln  -ip_field N  -rsa HOST[:PORT]  -mi IP  -mp PORT  -min_rtp_port N  -max_rtp_port N
+                 (without -p: 5060, or the next that is free)
+                 -rtp_echo  -rtp_payload N  -tls_cert FILE  -tls_key FILE  -tls_ca FILE  -tls_crl FILE  -tls_version 1.2|1.3
                  -allow_target (hosts beyond this machine)
 How much:        -r RATE  -rp MS  -rate_increase N  -rate_max N  -rate_interval S  -no_rate_quit  -rate_scale N
                  -l LIMIT (a call that is due beyond it is skipped and reported, not delayed; none without)  -m CALLS
                  -users N  -d MS  -timeout S  -timeout_error  -lost PERCENT
 How calls go:    -recv_timeout MS  -nr  -max_retrans N  -max_invite_retrans N  -max_non_invite_retrans N  -T2 MS  -aa
                  -nd  -default_behaviors all|none|[-]bye|[-]abortunexp|[-]pingreply  -pause_msg_ign  -deadcall_wait MS
+                 -callid_slash_ign
 What is written: -trace_stat  -stf FILE  -fd S  -stat_delimiter D  -trace_rtt  -rtt_freq N  -trace_err  -error_file FILE
                  -trace_msg  -message_file FILE  -trace_shortmsg  -shortmessage_file FILE  -trace_counts  -trace_error_codes
                  -trace_logs  -log_file FILE  -trace_screen  -screen_file FILE  -f S  -error_overwrite false (appends; also

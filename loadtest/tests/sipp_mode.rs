@@ -383,6 +383,7 @@ const BROKEN: [&str; 3] = [
 #[test]
 fn words_and_scenarios_that_are_wrong_end_both_programs_with_the_same_exit_code() {
     let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("one_user.csv"), "USER\nann\n").unwrap();
     for (number, text) in BROKEN.into_iter().enumerate() {
         std::fs::write(folder.path().join(format!("broken{number}.xml")), text).unwrap();
     }
@@ -397,6 +398,10 @@ fn words_and_scenarios_that_are_wrong_end_both_programs_with_the_same_exit_code(
         (&["-sn", "uac", "127.0.0.1", "-r", "much"], 1),
         (&["-sn", "uac", "127.0.0.1", "-inf", "none.csv"], 1),
         (&["-sn", "uac"], 255),
+        (&["-sn", "uas", "-oocsn", "ooc_default"], 255),
+        (&["-sn", "uac", "127.0.0.1:9", "-oocsn", "waltz"], 1),
+        (&["-sn", "uac", "127.0.0.1:9", "-t", "ui"], 1),
+        (&["-sn", "uac", "127.0.0.1:9", "-users", "3", "-inf", "one_user.csv"], 255),
         (&["-sn", "uac", "no.such.host.invalid"], 255),
         (&["-sd", "uac"], 99),
         (&["-h"], 99),
@@ -418,11 +423,13 @@ fn what_is_not_done_is_refused_by_its_name_and_with_a_reason() {
         (&["-slave", "a"], "-slave is not supported: third-party"),
         (&["-sn", "3pcc-C-A"], "'3pcc-C-A' is not supported: third-party"),
         (&["-sn", "waltz"], "'waltz' is not built in: uac, uas, regexp, branchc, branchs, uac_pcap, ooc_default"),
-        (&["-oocsn", "ooc_default"], "-oocsn is not supported"),
         (&["-plugin", "a.so"], "-plugin is not supported: no foreign code"),
         (&["-tdmmap", "{0}{1}{2}{3}"], "-tdmmap is not supported"),
         (&["-max_reconnect", "3"], "-max_reconnect is not supported"),
-        (&["-t", "ui"], "-t ui"),
+        (&["-t", "ui", "127.0.0.1"], "-t ui wants a file"),
+        (&["-t", "u9"], "-t u9: want u1, un, ui,"),
+        (&["-t", "s1"], "-t s1 is not supported: SCTP"),
+        (&["-rp", "0"], "-rp must be at least 1 ms"),
         (&["-rtcheck", "loose"], "-rtcheck loose"),
         (&["-log_overwrite", "maybe"], "-log_overwrite maybe"),
         (&["-colour"], "unknown option '-colour'"),
@@ -714,4 +721,154 @@ fn a_request_that_is_said_without_end_is_not_answered_without_end() {
     say("BYE", 3);
     let answers = std::iter::repeat_with(hear).take_while(|answer| !answer.contains("3 BYE")).count();
     assert_eq!(answers, 1 + 64);
+}
+
+/// The ports of this address that are taken, once there are so many of them.
+fn ports_of(ip: [u8; 4], count: usize) -> Vec<u16> {
+    let until = Instant::now() + Duration::from_secs(180);
+    let ours = format!("{:08X}:", u32::from_le_bytes(ip));
+    loop {
+        let table = std::fs::read_to_string("/proc/net/udp").unwrap();
+        let taken = table.lines().filter_map(|line| line.split_whitespace().nth(1)?.strip_prefix(&ours));
+        let taken: Vec<u16> = taken.map(|port| u16::from_str_radix(port, 16).unwrap()).collect();
+        if taken.len() >= count {
+            return taken;
+        }
+        assert!(Instant::now() < until, "{taken:?} at {ip:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn who_names_no_port_has_5060_or_one_of_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let _both = [1, 2].map(|_| start(OURS, folder.path(), &["-sn", "uas", "-i", "127.91.7.2"]));
+    let taken = ports_of([127, 91, 7, 2], 2);
+    // Somebody else may have the first ones at all addresses.
+    assert!(taken.iter().all(|port| (5_060..5_120).contains(port)) && taken[0] != taken[1], "{taken:?}");
+    let to = format!("127.91.7.2:{}", taken[0]);
+    succeeds("sipp", folder.path(), &["-sn", "uac", &to, "-m", "3", "-timeout", "60"]);
+}
+
+/// Says what each of these keywords stands for, before and after an answer.
+fn write_keywords(folder: &Path) {
+    let asked = "X-Server: [server_ip]\nX-Remote: [remote_host]\nX-Moment: [timestamp]\nX-Literal: \\n \\t \\x5bx]\n";
+    let heard = "X-To: [last_Request_URI]\nX-All: [last_X-Two:]\nX-Via: [last_Via]\nX-None: [last_X-None:]\n";
+    let [first, second] = [("OPTIONS", asked), ("INFO", heard)].map(|(method, more)| {
+        asks(method, "[cseq]", "retrans=\"20000\"").replace("Max-Forwards: 70\n", &format!("Max-Forwards: 70\n{more}"))
+    });
+    let quoted = "<nop><action><assignstr assign_to=\"who\" value=\"username=\\\"ann\\\"\"/>\
+                  <ereg regexp=\"username=\\\"([^\\\"]*)\\\"\" search_in=\"var\" variable=\"who\" check_it=\"true\" assign_to=\"all,name\"/>\
+                  <log message=\"[$all] [$name]\"/></action></nop>";
+    let fine = "<recv response=\"200\"/>";
+    let calls = format!("{first}{fine}{second}{fine}{quoted}");
+    let two = agrees(";tag=t").replace("Contact:", "X-Two: a\nX-Two: b\nContact:");
+    let takes = format!("<recv request=\"OPTIONS\"/>{two}<recv request=\"INFO\"/>{}", agrees(""));
+    for (name, steps) in [("says", calls), ("hears", takes)] {
+        let text = format!("<?xml version=\"1.0\"?>\n<scenario name=\"{name}\">\n{steps}</scenario>\n");
+        std::fs::write(folder.join(format!("{name}.xml")), text).unwrap();
+    }
+}
+
+#[test]
+fn keywords_and_quotes_in_attributes_stand_for_what_they_stand_for_with_sipp() {
+    let folder = tempfile::tempdir().unwrap();
+    write_keywords(folder.path());
+    let said = ["sipp", OURS].map(|program| {
+        let at = free_port();
+        let mut taker = start(OURS, folder.path(), &["-sf", "hears.xml", "-p", &at.to_string(), "-m", "1"]);
+        listens(at, false);
+        let to = format!("127.0.0.1:{at}");
+        let words = ["-sf", "says.xml", &to, "-m", "1", "-timeout", "120", "-trace_msg", "-message_file", "said"];
+        let logs = ["-trace_logs", "-log_file", "logs", "-trace_err", "-error_file", "errors"];
+        succeeds(program, folder.path(), &[&words[..], &logs].concat());
+        assert!(taker.0.wait().unwrap().success(), "{program}");
+        let [text, logs] = ["said", "logs"].map(|name| std::fs::read_to_string(folder.path().join(name)).unwrap());
+        assert_eq!(logs.trim(), "username=\"ann\" ann", "{program}");
+        let lines = text.lines().map(str::trim_end).filter(|line| line.starts_with("X-") && !line.starts_with("X-Two"));
+        // Of moments the form is the same, and of branches that there is one.
+        let form = |line: &str| match line.split_once(' ') {
+            Some(("X-Moment:", moment)) => format!("{:?}", moment.split('\t').map(str::len).collect::<Vec<_>>()),
+            Some(("X-Via:", via)) => via.split_whitespace().next().unwrap_or_default().to_owned(),
+            _ => line.to_owned(),
+        };
+        lines.map(form).collect::<Vec<_>>()
+    });
+    let [theirs, ours] = said;
+    assert_eq!(ours, theirs);
+    assert!(ours.contains(&"X-All: X-Two: a, b".to_owned()), "{ours:?}");
+}
+
+/// Asks with these methods in no call, and says which of them is answered by 200 first.
+fn answered_first(at: u16, methods: &[&str]) -> String {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(180))).unwrap();
+    let own = socket.local_addr().unwrap();
+    for method in methods {
+        let text = format!(
+            "{method} sip:x@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bK{method}\r\nFrom: <sip:a@b>;tag=1\r\n\
+             To: <sip:x@y>\r\nCall-ID: {method}-{own}\r\nCSeq: 1 {method}\r\nContent-Length: 0\r\n\r\n"
+        );
+        socket.send_to(text.as_bytes(), ("127.0.0.1", at)).unwrap();
+    }
+    let mut bytes = [0; 2_000];
+    let length = socket.recv(&mut bytes).unwrap();
+    let text = String::from_utf8(bytes[..length].to_vec()).unwrap();
+    assert!(text.starts_with("SIP/2.0 200"), "{text}");
+    text.lines().find_map(|line| line.strip_prefix("CSeq: 1 ")).unwrap().trim().to_owned()
+}
+
+#[test]
+fn requests_of_no_call_are_answered_by_a_scenario_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let only = "<?xml version=\"1.0\"?>\n<scenario name=\"only\">\n<recv request=\"MESSAGE\"/>\n{}</scenario>\n";
+    std::fs::write(folder.path().join("only.xml"), only.replace("{}", &agrees(";tag=o"))).unwrap();
+    for (words, asked, first, counted) in [
+        (&["-oocsn", "ooc_default"][..], ["OPTIONS", "MESSAGE"], "OPTIONS", ["2", "0", "0"]),
+        (&["-oocsf", "only.xml"], ["OPTIONS", "MESSAGE"], "MESSAGE", ["2", "0", "0"]),
+        (&["-aa"], ["MESSAGE", "OPTIONS"], "OPTIONS", ["1", "1", "0"]),
+    ] {
+        for program in ["sipp", OURS] {
+            let at = free_port();
+            let port = at.to_string();
+            let usual = ["-sn", "uac", "127.0.0.1:9", "-r", "0", "-p", &port, "-trace_stat", "-stf", "rows.csv"];
+            let mut caller = start(program, folder.path(), &[&usual[..], words].concat());
+            listens(at, false);
+            assert_eq!(answered_first(at, &asked), first, "{program} {words:?}");
+            if program == OURS {
+                assert!(Command::new("kill").args(["-USR1", &caller.0.id().to_string()]).status().unwrap().success());
+                assert_eq!(caller.0.wait().unwrap().code(), Some(99), "the run had no call of its own: {words:?}");
+                let row = last_row(&folder.path().join("rows.csv"));
+                let told = ["AutoAnswered(C)", "OutOfCallMsgs(C)", "TotalCallCreated"].map(|name| row[name].as_str());
+                assert_eq!(told, counted, "{words:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn calls_come_from_the_addresses_that_a_file_names() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("hosts.csv"), "SEQUENTIAL\nann;127.92.1.1\nbob;127.92.1.2\n").unwrap();
+    let at = free_port();
+    let taking = ["-sn", "uas", "-p", &at.to_string(), "-m", "4", "-trace_msg", "-message_file", "heard"];
+    let mut callee = start("sipp", folder.path(), &taking);
+    listens(at, false);
+    let to = format!("127.0.0.1:{at}");
+    let words = ["-sn", "uac", &to, "-t", "ui", "-inf", "hosts.csv", "-ip_field", "1", "-m", "4", "-timeout", "60"];
+    succeeds(OURS, folder.path(), &words);
+    assert!(callee.0.wait().unwrap().success());
+    let heard = std::fs::read_to_string(folder.path().join("heard")).unwrap();
+    for ip in ["127.92.1.1", "127.92.1.2"] {
+        assert!(heard.contains(&format!("Via: SIP/2.0/UDP {ip}:")), "{ip} in {heard}");
+    }
+    // Who is called listens at all of them, and answers from the one that was asked.
+    let port = free_port();
+    let taking = ["-sn", "uas", "-t", "ui", "-inf", "hosts.csv", "-ip_field", "1", "-p", &port.to_string()];
+    let _callee = start(OURS, folder.path(), &taking);
+    for last in [1, 2] {
+        while !ports_of([127, 92, 1, last], 1).contains(&port) {}
+        let to = format!("127.92.1.{last}:{port}");
+        succeeds("sipp", folder.path(), &["-sn", "uac", &to, "-m", "2", "-timeout", "60"]);
+    }
 }

@@ -8,7 +8,7 @@ mod hear;
 mod media;
 mod write;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use rand::Rng;
@@ -38,7 +38,9 @@ pub struct Birth {
     pub way: Way,
     /// It alone uses that.
     pub own_way: bool,
-    /// The port that it names as its own.
+    /// The address that it names as its own.
+    pub local: IpAddr,
+    /// And the port.
     pub port: u16,
     /// The other side.
     pub peer: SocketAddr,
@@ -46,6 +48,8 @@ pub struct Birth {
     pub user: u64,
     /// Its line of each file of values.
     pub lines: Vec<usize>,
+    /// It is of the scenario beside.
+    pub aside: bool,
 }
 
 /// A message to be sent again until something comes.

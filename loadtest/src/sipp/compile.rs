@@ -3,7 +3,7 @@
 mod action;
 mod step;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::scenario::{Kind, Optional, Scenario, Scope, Variable, VariableId};
 use super::template::{self, Names, Template};
@@ -15,10 +15,12 @@ const STEPS_MAX: usize = 10_000;
 /// What the command line says that a scenario may name.
 #[derive(Clone, Debug, Default)]
 pub struct Given {
-    /// Words of `-key`.
-    pub keys: BTreeSet<String>,
+    /// Words of `-key`, and what they stand for.
+    pub keys: BTreeMap<String, String>,
     /// Names of the files of values, in order.
     pub files: Vec<String>,
+    /// The payload type of files of sound that do not say theirs; 8 without.
+    pub payload: Option<u8>,
 }
 
 /// How well something of a scenario is supported.
@@ -128,7 +130,7 @@ impl Names for Resolver<'_> {
     }
 
     fn given(&self, name: &str) -> bool {
-        self.given.keys.contains(name)
+        self.given.keys.contains_key(name)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use uring::SocketId;
@@ -11,11 +11,12 @@ use uring::SocketId;
 use super::call::{Birth, Call};
 use super::control::Order;
 use super::heard;
+use super::inject::Values;
 use super::output::Output;
 use super::statistics::Count;
-use super::transport::Protocol;
+use super::transport::{Protocol, Shared};
 use super::wire::{Came, Way};
-use super::world::{Quit, World};
+use super::world::{Aside, Quit, World};
 use crate::clock::{MS, SECOND};
 
 /// Calls placed before what came is heard.
@@ -47,6 +48,8 @@ pub struct Engine {
     timers: BinaryHeap<Reverse<(u64, usize)>>,
     /// The connection that all calls share.
     shared: Option<Way>,
+    /// Sockets of addresses (`-t ui`).
+    by_address: HashMap<IpAddr, (Way, u16)>,
     placed: u64,
     rate: f64,
     /// Since when calls are placed at this rate, and how many were due by then.
@@ -63,6 +66,7 @@ impl Engine {
         let interval = world.options.rate_interval_ms.unwrap_or(world.options.stat_every_ms) * MS;
         Engine {
             shared: world.wire.shared(),
+            by_address: HashMap::new(),
             world,
             output,
             calls: Vec::new(),
@@ -85,6 +89,7 @@ impl Engine {
     pub fn play(mut self) -> io::Result<(Outcome, World)> {
         let timeout = self.world.options.timeout_ms.map(|ms| self.world.clock.now() + ms * MS);
         let mut outcome = Outcome::Done;
+        self.listen()?;
         loop {
             let now = self.world.clock.now();
             self.orders(now);
@@ -116,7 +121,8 @@ impl Engine {
     fn ended(&self) -> bool {
         match self.world.quit {
             Quit::No => false,
-            Quit::Softly => self.by_id.is_empty(),
+            // What answers others does not keep a run.
+            Quit::Softly => self.by_id.len() as u64 <= self.world.aside.as_ref().map_or(0, Aside::current),
             Quit::Now => true,
         }
     }
@@ -244,41 +250,72 @@ impl Engine {
     fn call(&mut self, user: u64) -> io::Result<()> {
         let peer = self.world.remote.expect("who places calls knows whom to call");
         let to = self.world.remote_sending.unwrap_or(peer);
-        let local = self.world.local;
         let transport = self.world.options.transport;
-        let (way, port) = match (transport.protocol, transport.each) {
-            (Protocol::Udp, false) => (self.shared, local.port()),
-            (Protocol::Udp, true) => {
-                let (way, port) = self.world.wire.open_one(local.ip())?;
-                (Some(way), port)
+        let World { files, chance, .. } = &mut self.world;
+        let lines: Vec<usize> = files.iter_mut().map(|values| values.take(user as usize, chance)).collect();
+        let (mut local, mut port) = (self.world.local.ip(), self.world.local.port());
+        let way = match (transport.protocol, transport.shared) {
+            (Protocol::Udp, Shared::All) => self.shared,
+            (Protocol::Udp, Shared::Alone) => {
+                let (way, own) = self.world.wire.open_one(SocketAddr::new(local, 0))?;
+                port = own;
+                Some(way)
             }
-            (Protocol::Tcp | Protocol::Tls, false) => {
+            (Protocol::Udp, Shared::Address) => {
+                local = self.world.address_of(lines.first().copied().unwrap_or(0))?;
+                let (way, own) = self.at(local)?;
+                port = own;
+                Some(way)
+            }
+            (Protocol::Tcp | Protocol::Tls, Shared::All | Shared::Address) => {
                 if self.shared.is_none() {
-                    self.shared = Some(self.world.wire.connect(local.ip(), to)?);
+                    self.shared = Some(self.world.wire.connect(local, to)?);
                 }
-                (self.shared, local.port())
+                self.shared
             }
-            (Protocol::Tcp | Protocol::Tls, true) => (Some(self.world.wire.connect(local.ip(), to)?), local.port()),
+            (Protocol::Tcp | Protocol::Tls, Shared::Alone) => Some(self.world.wire.connect(local, to)?),
         };
         let Some(way) = way else { return Err(io::Error::other("no socket is open")) };
         let number = self.world.statistics.created() + 1;
         let id = self.world.call_id(number);
-        self.begin(
-            Birth { number, id, way, own_way: transport.each, port, peer, user, lines: Vec::new() },
-            Count::Outgoing,
-            None,
-        );
+        let own_way = transport.shared == Shared::Alone;
+        let birth = Birth { number, id, way, own_way, local, port, peer, user, lines, aside: false };
+        self.begin(birth, Count::Outgoing, None);
+        Ok(())
+    }
+
+    /// The socket of an address, opened when it is asked for first, and its port.
+    fn at(&mut self, ip: IpAddr) -> io::Result<(Way, u16)> {
+        if let Some(known) = self.by_address.get(&ip) {
+            return Ok(*known);
+        }
+        let wanted = SocketAddr::new(ip, self.world.options.local_port);
+        let told = |error: io::Error| io::Error::new(error.kind(), format!("no socket at {wanted} (-t ui): {error}"));
+        let opened = self.world.wire.open_one(wanted).map_err(told)?;
+        self.by_address.insert(ip, opened);
+        Ok(opened)
+    }
+
+    /// `-t ui` of who is called: all addresses of the file are listened at.
+    fn listen(&mut self) -> io::Result<()> {
+        let calls = self.world.scenario.calls();
+        if self.world.options.transport.shared == Shared::Address && !calls {
+            for line in 0..self.world.files.first().map_or(0, Values::count) {
+                let ip = self.world.address_of(line)?;
+                self.at(ip)?;
+            }
+        }
         Ok(())
     }
 
     /// A call begins, perhaps with a message that came.
-    fn begin(&mut self, mut birth: Birth, what: Count, message: Option<(SocketAddr, String)>) {
-        let World { files, chance, .. } = &mut self.world;
-        birth.lines = files.iter_mut().map(|values| values.take(birth.user as usize, chance)).collect();
+    fn begin(&mut self, birth: Birth, what: Count, message: Option<(SocketAddr, String)>) {
         let (id, way) = (birth.id.clone(), birth.way);
         let second = self.world.clock.now() / SECOND;
-        self.world.statistics.begin(what, second);
-        let call = Box::new(Call::new(birth, &self.world));
+        let call = self.beside(birth.aside, |world| {
+            world.statistics.begin(what, second);
+            Box::new(Call::new(birth, world))
+        });
         let slot = self.free.pop().unwrap_or_else(|| {
             self.calls.push(None);
             self.calls.len() - 1
@@ -289,17 +326,28 @@ impl Engine {
             self.by_way.insert(stream.place(), slot);
         }
         self.calls[slot] = Some(call);
-        self.by_id.insert(id, slot);
+        self.by_id.insert(self.world.named(&id).to_owned(), slot);
         self.with(slot, |call, world| match message {
             Some((from, text)) => call.hear(way, from, text, world),
             None => call.run(world),
         });
     }
 
+    /// Does something in the scenario beside, or in the one that is played.
+    fn beside<T>(&mut self, aside: bool, what: impl FnOnce(&mut World) -> T) -> T {
+        if !aside {
+            return what(&mut self.world);
+        }
+        self.world.step_aside();
+        let out = what(&mut self.world);
+        self.world.step_aside();
+        out
+    }
+
     /// Lets a call do something, and files or forgets it.
     fn with(&mut self, slot: usize, what: impl FnOnce(&mut Call, &mut World)) {
         let Some(mut call) = self.calls.get_mut(slot).and_then(Option::take) else { return };
-        what(&mut call, &mut self.world);
+        self.beside(call.birth.aside, |world| what(&mut call, world));
         if call.over() {
             return self.forget(slot, &call);
         }
@@ -313,7 +361,8 @@ impl Engine {
     }
 
     fn forget(&mut self, slot: usize, call: &Call) {
-        self.by_id.remove(&call.birth.id);
+        let id = self.world.named(&call.birth.id).to_owned();
+        self.by_id.remove(&id);
         self.free.push(slot);
         if call.birth.own_way {
             if let Way::Stream(stream) = call.birth.way {
@@ -326,8 +375,8 @@ impl Engine {
         }
         let until = self.world.clock.now() + self.world.options.dead_call_ms * MS;
         if self.dead.len() < DEAD_MAX {
-            self.dead.insert(call.birth.id.clone(), until);
-            self.dying.push_back((until, call.birth.id.clone()));
+            self.dead.insert(id.clone(), until);
+            self.dying.push_back((until, id));
         }
     }
 
@@ -370,7 +419,7 @@ impl Engine {
 
     fn message(&mut self, way: Way, from: SocketAddr, text: String) {
         self.world.traces.message(self.world.options.transport.name(), false, &text);
-        let Some(id) = heard::call_id(&text).map(str::to_owned) else {
+        let Some(id) = heard::call_id(&text).map(|id| self.world.named(id).to_owned()) else {
             self.world.statistics.count(Count::OutOfCall);
             return self.world.traces.error("a message without Call-ID came and was forgotten");
         };
@@ -382,22 +431,27 @@ impl Engine {
             let first = text.lines().next().unwrap_or_default();
             return self.world.warn(&format!("Dead call {id}, received '{first}'"));
         }
-        if self.world.scenario.calls() || self.world.quit != Quit::No {
+        let calls = self.world.scenario.calls();
+        let aside = calls && self.world.aside.as_ref().is_some_and(|aside| aside.takes(&text));
+        if aside {
+            let method = heard::method(&text);
+            let told = format!("Received out-of-call {method} message, using the out-of-call scenario");
+            self.world.warn(&told);
+            self.world.statistics.count(Count::AutoAnswered);
+        } else if calls || self.world.quit != Quit::No {
             self.world.statistics.count(Count::OutOfCall);
             let first = text.lines().next().unwrap_or_default();
             return self.world.warn(&format!("Discarding message which can't be mapped to a known call: {first}"));
         }
+        let World { files, chance, local, .. } = &mut self.world;
+        let mut lines = Vec::new();
+        if !aside {
+            lines = files.iter_mut().map(|values| values.take(0, chance)).collect();
+        }
+        let known = self.by_address.iter().find(|(_, (known, _))| *known == way);
+        let (local, port) = known.map_or((local.ip(), local.port()), |(ip, (_, port))| (*ip, *port));
         let number = self.world.statistics.created() + 1;
-        let birth = Birth {
-            number,
-            id,
-            way,
-            own_way: false,
-            port: self.world.local.port(),
-            peer: from,
-            user: 0,
-            lines: Vec::new(),
-        };
+        let birth = Birth { number, id, way, own_way: false, local, port, peer: from, user: 0, lines, aside };
         self.begin(birth, Count::Incoming, Some((from, text)));
         self.enough();
     }

@@ -24,11 +24,6 @@ pub fn method(message: &str) -> &str {
     if message.starts_with("SIP/2.0 ") { "" } else { message.split([' ', '\r', '\n']).next().unwrap_or_default() }
 }
 
-/// The URI of a request.
-pub fn request_uri(message: &str) -> &str {
-    message.lines().next().and_then(|line| line.split(' ').nth(1)).unwrap_or_default()
-}
-
 /// What stands before the empty line.
 fn head(message: &str) -> &str {
     message.split_once("\r\n\r\n").map_or(message, |(head, _)| head)
@@ -74,10 +69,14 @@ pub fn value<'a>(message: &'a str, name: &'a str) -> Option<&'a str> {
     headers(message, name).next().and_then(|line| line.split_once(':')).map(|(_, value)| value.trim())
 }
 
-/// The Call-ID, without what SIPp's `///` puts before it.
+/// The Call-ID as it stands.
 pub fn call_id(message: &str) -> Option<&str> {
-    let id = value(message, "Call-ID")?;
-    Some(id.rsplit_once("///").map_or(id, |(_, id)| id))
+    value(message, "Call-ID")
+}
+
+/// A Call-ID without what SIPp's `///` puts before it.
+pub fn bare(id: &str) -> &str {
+    id.rsplit_once("///").map_or(id, |(_, id)| id)
 }
 
 /// Number and method of CSeq.
@@ -155,7 +154,8 @@ mod tests {
     fn a_message_is_read_with_short_and_folded_headers() {
         assert_eq!((status(ANSWER), method(ANSWER), cseq(ANSWER)), (Some(200), "", (3, "BYE")));
         assert_eq!(headers(ANSWER, "Via").count(), 2);
-        assert_eq!((branch(ANSWER), call_id(ANSWER)), ("z9hG4bK7", Some("x@y")));
+        assert_eq!((branch(ANSWER), call_id(ANSWER)), ("z9hG4bK7", Some("5///x@y")));
+        assert_eq!((bare("5///x@y"), bare("x/y")), ("x@y", "x/y"));
         assert_eq!(peer_tag(ANSWER).as_deref(), Some(";tag=2"));
         assert_eq!(after(ANSWER, "From:", 1, false), Some(" <sip:a>\r\n ;tag=1"));
         assert_eq!(after(ANSWER, "from:", 1, false), None);
@@ -165,15 +165,7 @@ mod tests {
     #[test]
     fn rubbish_is_read_without_harm() {
         for text in ["", "\r\n", "SIP/2.0 ", "SIP/2.0 2", ":", "a\r\nb:", "INVITE\r\nVia\r\n\r\n"] {
-            let _ = (
-                status(text),
-                method(text),
-                cseq(text),
-                branch(text),
-                call_id(text),
-                peer_tag(text),
-                request_uri(text),
-            );
+            let _ = (status(text), method(text), cseq(text), branch(text), call_id(text), peer_tag(text));
             let _ = (after(text, "Via:", 1, true), body(text));
         }
     }

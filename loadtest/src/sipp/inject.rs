@@ -15,6 +15,38 @@ enum Order {
     User,
 }
 
+/// `PRINTF=LINES`, `PRINTFOFFSET=` and `PRINTFMULTIPLE=`: `%d` is the offset and a multiple of the line's number, from 0.
+#[derive(Clone, Copy, Debug)]
+struct Printed {
+    lines: usize,
+    offset: usize,
+    multiple: usize,
+}
+
+/// The first line: in which order, and whether lines are printed.
+fn head(line: &str) -> Result<(Order, Option<Printed>), String> {
+    let mut words = line.split(',').map(str::trim);
+    let order = match words.next().unwrap_or_default().trim_end_matches(';') {
+        "SEQUENTIAL" => Order::Sequential,
+        "RANDOM" => Order::Random,
+        "USER" => Order::User,
+        other => return Err(format!("'{other}': want SEQUENTIAL, RANDOM or USER")),
+    };
+    let (mut lines, mut printed) = (None, Printed { lines: 0, offset: 0, multiple: 1 });
+    for word in words {
+        let wrong = || format!("'{word}': want PRINTF=LINES, PRINTFOFFSET=NUMBER or PRINTFMULTIPLE=NUMBER");
+        let (name, number) = word.split_once('=').ok_or_else(wrong)?;
+        let number: usize = number.trim().parse().map_err(|_| wrong())?;
+        match name {
+            "PRINTF" if number > 0 => lines = Some(number),
+            "PRINTFOFFSET" => printed.offset = number,
+            "PRINTFMULTIPLE" => printed.multiple = number,
+            _ => return Err(wrong()),
+        }
+    }
+    Ok((order, lines.map(|lines| Printed { lines, ..printed })))
+}
+
 /// A file of values.
 #[derive(Debug)]
 pub struct Values {
@@ -22,8 +54,8 @@ pub struct Values {
     order: Order,
     /// Where each line begins; ends are looked for.
     lines: Vec<usize>,
-    /// Lines that one line stands for, its `%d` replaced by their number (`PRINTF=`), else none.
-    printed: Option<usize>,
+    /// Lines that the file stands for, their `%d` replaced by a number, else none.
+    printed: Option<Printed>,
     next: usize,
     /// Of the indexed field: the line that has it.
     index: Option<HashMap<String, usize>>,
@@ -34,20 +66,8 @@ impl Values {
     pub fn open(path: &Path) -> Result<Values, String> {
         let bytes = Mapped::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
         let text = bytes.as_ref();
-        let head = line(text, 0);
-        let head = String::from_utf8_lossy(head);
-        let mut words = head.trim().split(',');
-        let order = match words.next().unwrap_or_default() {
-            "SEQUENTIAL" => Order::Sequential,
-            "RANDOM" => Order::Random,
-            "USER" => Order::User,
-            other => return Err(format!("{}:1: '{other}': want SEQUENTIAL, RANDOM or USER", path.display())),
-        };
-        let mut printed = None;
-        for word in words {
-            let count = word.strip_prefix("PRINTF=").and_then(|count| count.parse().ok()).filter(|count| *count > 0);
-            printed = Some(count.ok_or_else(|| format!("{}:1: '{word}': want PRINTF=LINES", path.display()))?);
-        }
+        let first = String::from_utf8_lossy(line(text, 0));
+        let (order, printed) = head(first.trim()).map_err(|what| format!("{}:1: {what}", path.display()))?;
         let mut lines = Vec::new();
         let mut at = 0;
         while let Some(end) = text[at..].iter().position(|byte| *byte == b'\n') {
@@ -65,7 +85,12 @@ impl Values {
 
     /// How many lines calls may have.
     pub fn count(&self) -> usize {
-        self.printed.unwrap_or(self.lines.len())
+        self.printed.map_or(self.lines.len(), |printed| printed.lines)
+    }
+
+    /// Each user has a line.
+    pub fn by_user(&self) -> bool {
+        self.order == Order::User
     }
 
     /// The line of a new call.
@@ -88,7 +113,7 @@ impl Values {
         let bytes = text.split(|byte| *byte == b';').nth(field).unwrap_or_default();
         let value = String::from_utf8_lossy(bytes);
         match self.printed {
-            Some(_) => print(&value, line, out),
+            Some(printed) => print(&value, printed.offset + line * printed.multiple, out),
             None => out.push_str(&value),
         }
     }
@@ -117,22 +142,30 @@ fn line(text: &[u8], at: usize) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-/// Puts a number where `%d` or `%04d` stands.
+/// Puts a number where `%d`, `%4d`, `%04d` or `%-4d` stands; `%%` is a percent sign.
 fn print(value: &str, number: usize, out: &mut String) {
-    let Some((before, rest)) = value.split_once('%') else { return out.push_str(value) };
-    out.push_str(before);
-    let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    match rest[digits..].strip_prefix('d') {
-        Some(after) => {
-            let width = rest[..digits].parse::<usize>().unwrap_or(0).min(32);
-            out.push_str(&format!("{number:0width$}"));
-            out.push_str(after);
-        }
-        None => {
-            out.push('%');
-            out.push_str(rest);
+    let mut rest = value;
+    while let Some((before, after)) = rest.split_once('%') {
+        out.push_str(before);
+        let length = after.len() - after.trim_start_matches(|c: char| c.is_ascii_digit() || c == '-').len();
+        let (how, told) = (&after[..length], &after[length..]);
+        let width = how.trim_start_matches(['-', '0']).parse::<usize>().unwrap_or(0).min(32);
+        match told.strip_prefix('d') {
+            Some(behind) => {
+                out.push_str(&match how.as_bytes().first() {
+                    Some(b'0') => format!("{number:0width$}"),
+                    Some(b'-') => format!("{number:<width$}"),
+                    _ => format!("{number:width$}"),
+                });
+                rest = behind;
+            }
+            None => {
+                out.push('%');
+                rest = after.strip_prefix('%').unwrap_or(after);
+            }
         }
     }
+    out.push_str(rest);
 }
 
 #[cfg(test)]
@@ -177,8 +210,18 @@ mod tests {
     }
 
     #[test]
+    fn numbers_are_printed_as_sipp_prints_them() {
+        let text = "USER,PRINTF=4,PRINTFOFFSET=100,PRINTFMULTIPLE=10\r\na%d;%5d|%-5d|;%%d 5% %04d%d\nb%d\n";
+        let values = open(text).expect("it is read");
+        let told = |line, at| field(&values, line, at);
+        assert_eq!([told(0, 0), told(3, 0)], ["a100", "b130"], "the lines of the file come again and again");
+        assert_eq!([told(2, 1), told(2, 2)], ["  120|120  |", "%d 5% 0120120"]);
+        assert!(values.by_user());
+    }
+
+    #[test]
     fn a_file_that_does_not_say_its_order_is_refused() {
-        for text in ["", "a;b\n", "SEQUENTIAL\n", "RANDOM,PRINTF=x\na\n"] {
+        for text in ["", "a;b\n", "SEQUENTIAL\n", "RANDOM,PRINTF=x\na\n", "USER,PRINT=3\na\n"] {
             assert!(open(text).is_err(), "{text}");
         }
     }

@@ -23,7 +23,8 @@ pub struct Arguments {
 
 /// Prints each element's support level, and each fault with its line and column. 1 if there is one.
 pub fn run(arguments: &Arguments) -> ExitCode {
-    let given = Given { keys: arguments.key.iter().cloned().collect(), files: arguments.inf.clone() };
+    let keys = arguments.key.iter().map(|key| (key.clone(), key.clone())).collect();
+    let given = Given { keys, files: arguments.inf.clone(), payload: None };
     let mut wrong = false;
     for file in &arguments.files {
         let text = match super::text_of(file) {

@@ -1,6 +1,6 @@
 //! SIPp's command line.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, ToSocketAddrs};
 
 use super::transport::{TlsFiles, Transport};
 
@@ -86,6 +86,14 @@ pub struct Options {
     pub media_ports: (u16, u16),
     /// Media is sent back.
     pub rtp_echo: bool,
+    /// The payload type of files that do not say theirs.
+    pub payload: u8,
+    /// What answers requests of no call (`-oocsf`, `-oocsn`).
+    pub outside: Option<Source>,
+    /// The field with the address that a call comes from (`-t ui`).
+    pub ip_field: usize,
+    /// A Call-ID is what it is, with three slashes too.
+    pub slashes: bool,
     /// `-s`.
     pub service: String,
     /// `-key` words.
@@ -211,6 +219,10 @@ impl Default for Options {
             media_port: 6_000,
             media_ports: (0, 0),
             rtp_echo: false,
+            payload: 8,
+            outside: None,
+            ip_field: 0,
+            slashes: false,
             service: "service".to_owned(),
             keys: Vec::new(),
             set: Vec::new(),
@@ -290,6 +302,12 @@ impl Words<'_> {
         span_ms(&text, usual_ms).map_err(|what| format!("{}: {what}", self.option))
     }
 
+    /// A span that is not nothing.
+    fn some_span(&mut self, usual_ms: u64) -> Result<u64, String> {
+        let ms = self.span(usual_ms)?;
+        if ms > 0 { Ok(ms) } else { Err(format!("{} must be at least 1 ms", self.option)) }
+    }
+
     fn truth(&mut self) -> Result<bool, String> {
         let text = self.text()?;
         match text.to_ascii_lowercase().as_str() {
@@ -302,7 +320,9 @@ impl Words<'_> {
     fn address(&mut self) -> Result<IpAddr, String> {
         let text = self.text()?;
         let bare = text.trim_start_matches('[').trim_end_matches(']');
-        bare.parse().map_err(|_| format!("{} {text}: want an IP address", self.option))
+        let named = || (bare, 0).to_socket_addrs().ok()?.next().map(|at| at.ip());
+        let found = bare.parse().ok().or_else(named);
+        found.ok_or_else(|| format!("{} {text}: want an IP address, or a name that has one", self.option))
     }
 }
 
@@ -329,25 +349,18 @@ const WITHOUT_EFFECT: [(&str, usize); 18] = [
 ];
 
 /// Options of SIPp's that ask for something that is not done here, and why.
-const REFUSED: [(&[&str], &str); 12] = [
+const REFUSED: [(&[&str], &str); 8] = [
     (&["-plugin"], "no foreign code is loaded"),
     (
         &["-3pcc", "-master", "-slave", "-slave_cfg"],
         "third-party call control (3PCC) joins two programs; play each side alone",
     ),
-    (
-        &["-oocsf", "-oocsn"],
-        "messages of no call are counted and not answered; -sn ooc_default answers any request, in a run of its own",
-    ),
-    (&["-ip_field"], "it belongs to -t ui; -i and a run for each address do the same"),
     (&["-tdmmap"], "circuits of TDM are not played here"),
     (&["-multihome", "-heartbeat", "-assocmaxret", "-pathmaxret", "-pmtu", "-gracefulclose"], "SCTP is not spoken"),
     (
         &["-max_reconnect", "-reconnect_close", "-reconnect_sleep"],
         "a connection that is lost ends the calls on it, and the next call makes another",
     ),
-    (&["-callid_slash_ign"], "what stands before three slashes in a Call-ID is always taken off"),
-    (&["-rtp_payload"], "say the payload type in the scenario, as in rtp_stream=\"FILE,LOOPS,PAYLOAD\""),
     (&["-trace_calldebug", "-calldebug_file", "-calldebug_overwrite"], "-trace_msg and -trace_err tell it"),
     (&["-ringbuffer_files", "-ringbuffer_size"], "files are not taken in turns; -trace_shortmsg writes less"),
     (&["-max_log_size"], "files are not cut; -trace_shortmsg writes less"),
@@ -400,6 +413,8 @@ impl Options {
             "-sd" => self.show = Some(words.text()?),
             "-sf" => self.source = Source::File(words.text()?),
             "-sn" => self.source = Source::BuiltIn(words.text()?),
+            "-oocsf" => self.outside = Some(Source::File(words.text()?)),
+            "-oocsn" => self.outside = Some(Source::BuiltIn(words.text()?)),
             "-i" => self.local_ip = Some(words.address()?),
             "-p" => self.local_port = words.number()?,
             "-t" => self.transport = Transport::read(&words.text()?)?,
@@ -414,6 +429,9 @@ impl Options {
             "-min_rtp_port" => self.media_ports.0 = words.number()?,
             "-max_rtp_port" => self.media_ports.1 = words.number()?,
             "-rtp_echo" => self.rtp_echo = true,
+            "-rtp_payload" => self.payload = words.number()?,
+            "-ip_field" => self.ip_field = words.number()?,
+            "-callid_slash_ign" => self.slashes = true,
             "-s" => self.service = words.text()?,
             "-key" => self.keys.push((words.text()?, words.text()?)),
             "-set" => self.set.push((words.text()?, words.text()?)),
@@ -434,10 +452,10 @@ impl Options {
     fn load(&mut self, words: &mut Words<'_>) -> Result<bool, String> {
         match words.option.as_str() {
             "-r" => self.rate = positive(words)?,
-            "-rp" => self.period_ms = words.span(1)?.max(1),
+            "-rp" => self.period_ms = words.some_span(1)?,
             "-rate_increase" => self.rate_increase = words.number()?,
             "-rate_max" => self.rate_max = positive(words)?,
-            "-rate_interval" => self.rate_interval_ms = Some(words.span(1_000)?.max(1)),
+            "-rate_interval" => self.rate_interval_ms = Some(words.some_span(1_000)?),
             "-no_rate_quit" => self.no_rate_quit = true,
             "-rate_scale" => self.rate_scale = positive(words)?,
             "-l" => self.limit = Some(words.number()?),

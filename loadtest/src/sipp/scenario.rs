@@ -362,8 +362,10 @@ pub enum Media {
         times: i32,
         /// Its RTP payload type.
         payload: u8,
-        /// Bytes of 20 milliseconds.
+        /// Bytes of one packet.
         bytes: usize,
+        /// Milliseconds of one packet.
+        ms: u8,
     },
     /// Plays the RTP of a capture.
     Capture(String),

@@ -28,6 +28,8 @@ pub enum Key {
     /// The other side's port.
     RemotePort,
     /// The host as the command line names it.
+    RemoteHost,
+    /// Our address, bare.
     ServerIp,
     /// UDP, TCP or TLS.
     Transport,
@@ -63,11 +65,13 @@ pub enum Key {
     Users,
     /// Which user this call is.
     UserId,
-    /// A header of the message heard last, with its name.
+    /// A header of the message heard last, with its name; several of one name with commas between their values.
     Last(String),
+    /// The same without its name (`[last_From.value]`).
+    LastValue(String),
     /// The message heard last.
     LastMessage,
-    /// The URI of the request heard last.
+    /// The URI in To of the message heard last.
     LastRequestUri,
     /// The number of the CSeq of the message heard last.
     LastCseqNumber,
@@ -160,18 +164,10 @@ pub fn cut(text: &str, names: &mut impl Names) -> Result<Template, Mistake> {
     Ok(out)
 }
 
-/// `\n`, `\r`, `\t`, `\[`, `\\` and `\x41`; another backslash is itself.
+/// `\x41` is A; another backslash is itself.
 fn escaped(rest: &str) -> (char, usize) {
     let hex = rest.strip_prefix('x').and_then(|rest| rest.get(..2)).and_then(|hex| u8::from_str_radix(hex, 16).ok());
-    match (rest.bytes().next(), hex) {
-        (_, Some(code)) => (char::from(code), 3),
-        (Some(b'n'), _) => ('\n', 1),
-        (Some(b'r'), _) => ('\r', 1),
-        (Some(b't'), _) => ('\t', 1),
-        (Some(b'['), _) => ('[', 1),
-        (Some(b'\\'), _) => ('\\', 1),
-        _ => ('\\', 0),
-    }
+    hex.map_or(('\\', 0), |code| (char::from(code), 3))
 }
 
 /// The length of what begins with `[`, up to and with its `]`; brackets within count.
@@ -189,10 +185,11 @@ fn bracketed(text: &str) -> Option<usize> {
 }
 
 /// The keywords that stand for themselves.
-const PLAIN: [(&str, Key); 31] = [
+const PLAIN: [(&str, Key); 32] = [
     ("service", Key::Service),
     ("remote_ip", Key::RemoteIp),
     ("remote_port", Key::RemotePort),
+    ("remote_host", Key::RemoteHost),
     ("server_ip", Key::ServerIp),
     ("transport", Key::Transport),
     ("local_ip", Key::LocalIp),
@@ -236,6 +233,7 @@ fn key(inner: &str, names: &mut impl Names) -> Result<(Key, i64), String> {
     }
     let (word, rest) = inner.split_once(' ').unwrap_or((inner, ""));
     let (name, plus) = offset(word);
+    known_parameters(name, rest)?;
     if let Some((_, key)) = PLAIN.iter().find(|(known, _)| *known == name) {
         return Ok((key.clone(), plus));
     }
@@ -265,6 +263,9 @@ fn key(inner: &str, names: &mut impl Names) -> Result<(Key, i64), String> {
         "last_cseq_number" => Ok((Key::LastCseqNumber, plus)),
         "last_branch" => Ok((Key::LastBranch, 0)),
         _ => match word.strip_prefix("last_") {
+            Some(header) if header.len() > ".value".len() && header.ends_with(".value") => {
+                Ok((Key::LastValue(header.trim_end_matches(".value").to_owned()), 0))
+            }
             Some(header) if !header.trim_end_matches(':').is_empty() => {
                 Ok((Key::Last(header.trim_end_matches(':').to_owned()), 0))
             }
@@ -290,19 +291,35 @@ fn offset(word: &str) -> (&str, i64) {
 
 /// `name=value` or `name="value"` among words; a value may hold brackets with blanks in them.
 fn parameter(words: &str, name: &str) -> Option<String> {
+    parameters(words).find(|(key, _)| *key == name).map(|(_, value)| value.trim_matches('"').to_owned())
+}
+
+fn parameters(words: &str) -> impl Iterator<Item = (&str, &str)> {
     let mut rest = words.trim_start();
-    while let Some((key, after)) = rest.split_once('=') {
+    std::iter::from_fn(move || {
+        let (key, after) = rest.split_once('=')?;
         let length = match after.strip_prefix('"') {
             Some(quoted) => quoted.find('"')? + 2,
             None if after.starts_with('[') => bracketed(after)?,
             None => after.find(' ').unwrap_or(after.len()),
         };
-        if key.trim() == name {
-            return Some(after[..length].trim_matches('"').to_owned());
-        }
         rest = after[length..].trim_start();
+        Some((key.trim(), &after[..length]))
+    })
+}
+
+/// What a keyword is told besides is known, or it is refused: `aka_K` would else be a password that nobody asked for.
+fn known_parameters(name: &str, words: &str) -> Result<(), String> {
+    let known: &[&str] = match name {
+        "authentication" => &["username", "password"],
+        "fill" => &["text", "variable"],
+        _ if name.starts_with("field") => &["file", "line"],
+        _ => return Ok(()),
+    };
+    match parameters(words).find(|(key, _)| !known.contains(key)) {
+        Some((key, _)) => Err(format!("[{name}]: '{key}' is not supported: want {}", known.join(" and "))),
+        None => Ok(()),
     }
-    None
 }
 
 /// A message as it stands in a scenario: without the file's indentation, with line ends as SIP has them, and its end.

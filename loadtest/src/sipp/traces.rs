@@ -103,7 +103,7 @@ impl Traces {
         }
         if self.short.wanted {
             let way = if sent { 'S' } else { 'R' };
-            let (id, cseq) = (heard::call_id(text), heard::value(text, "CSeq"));
+            let (id, cseq) = (heard::call_id(text).map(heard::bare), heard::value(text, "CSeq"));
             let first = text.lines().next().unwrap_or_default();
             let (id, cseq) = (id.unwrap_or_default(), cseq.unwrap_or_default());
             self.short.write(&format!("{}\t{way}\t{id}\tCSeq:{cseq}\t{first}\n", moment()));

@@ -17,23 +17,38 @@ pub enum Protocol {
 pub struct Transport {
     /// Over what.
     pub protocol: Protocol,
-    /// Each call has a socket or connection of its own.
-    pub each: bool,
+    /// Which calls share a socket or connection.
+    pub shared: Shared,
+}
+
+/// Which calls share a socket or connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shared {
+    /// All.
+    #[default]
+    All,
+    /// None: each has its own.
+    Alone,
+    /// Those of one local address, which a file of values names (`-ip_field`).
+    Address,
 }
 
 impl Transport {
-    /// Reads `u1`, `un`, `t1`, `tn`, `l1` or `ln`.
+    /// Reads `u1`, `un`, `ui`, `t1`, `tn`, `l1` or `ln`.
     pub fn read(text: &str) -> Result<Transport, String> {
-        let (protocol, each) = match text {
-            "u1" => (Protocol::Udp, false),
-            "un" => (Protocol::Udp, true),
-            "t1" => (Protocol::Tcp, false),
-            "tn" => (Protocol::Tcp, true),
-            "l1" => (Protocol::Tls, false),
-            "ln" => (Protocol::Tls, true),
-            _ => return Err(format!("-t {text}: want u1, un, t1, tn, l1 or ln")),
+        let (protocol, shared) = match text {
+            "u1" => (Protocol::Udp, Shared::All),
+            "un" => (Protocol::Udp, Shared::Alone),
+            "ui" => (Protocol::Udp, Shared::Address),
+            "t1" => (Protocol::Tcp, Shared::All),
+            "tn" => (Protocol::Tcp, Shared::Alone),
+            "l1" => (Protocol::Tls, Shared::All),
+            "ln" => (Protocol::Tls, Shared::Alone),
+            "s1" | "sn" => return Err(format!("-t {text} is not supported: SCTP is not spoken")),
+            "c1" | "cn" => return Err(format!("-t {text} is not supported: messages are not compressed")),
+            _ => return Err(format!("-t {text}: want u1, un, ui, t1, tn, l1 or ln")),
         };
-        Ok(Transport { protocol, each })
+        Ok(Transport { protocol, shared })
     }
 
     /// Over UDP.

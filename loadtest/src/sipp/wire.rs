@@ -117,9 +117,9 @@ impl Wire {
         self.main.map(|(id, _)| Way::Datagrams(id))
     }
 
-    /// Opens a UDP socket for one call, and says its port.
-    pub fn open_one(&mut self, ip: IpAddr) -> io::Result<(Way, u16)> {
-        let socket = bound(SocketAddr::new(ip, 0), 256 << 10)?;
+    /// Opens a UDP socket beside the one that all calls share, and says its port.
+    pub fn open_one(&mut self, at: SocketAddr) -> io::Result<(Way, u16)> {
+        let socket = bound(at, 256 << 10)?;
         let id = self.ring.add(&socket, Class::Signal)?;
         Ok((Way::Datagrams(id), socket.address().port()))
     }

@@ -1,12 +1,14 @@
 //! What the calls of a run share.
 
 use std::collections::HashMap;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use rand::rngs::SmallRng;
 use uring::SocketId;
 
+use super::heard;
 use super::inject::Values;
 use super::options::Options;
 use super::scenario::{Scenario, VariableId};
@@ -82,6 +84,39 @@ pub struct Own {
     pub cancel: Template,
 }
 
+/// A scenario beside the one that is played, with counters and variables of its own: it answers requests of no call.
+pub struct Aside {
+    scenario: Rc<Scenario>,
+    statistics: Statistics,
+    globals: Vec<Value>,
+    of_users: HashMap<u64, Vec<Value>>,
+    /// It takes every request; else those alone that `-aa` answers.
+    pub everything: bool,
+}
+
+impl Aside {
+    /// Nothing has happened in it.
+    pub fn new(scenario: Scenario, everything: bool) -> Aside {
+        let globals = vec![Value::Unset; scenario.variables.len()];
+        let statistics = Statistics::new(&scenario);
+        Aside { scenario: Rc::new(scenario), statistics, globals, of_users: HashMap::new(), everything }
+    }
+
+    /// Whether it takes a message that belongs to no call.
+    pub fn takes(&self, message: &str) -> bool {
+        match heard::method(message) {
+            "" => false,
+            "INFO" | "NOTIFY" | "OPTIONS" | "UPDATE" => true,
+            _ => self.everything,
+        }
+    }
+
+    /// Its calls that are under way.
+    pub fn current(&self) -> u64 {
+        self.statistics.current
+    }
+}
+
 /// What calls share.
 pub struct World {
     /// What was asked for.
@@ -100,6 +135,8 @@ pub struct World {
     pub globals: Vec<Value>,
     /// Users' variables, by user.
     pub of_users: HashMap<u64, Vec<Value>>,
+    /// What answers requests of no call.
+    pub aside: Option<Aside>,
     /// Files that are written.
     pub traces: Traces,
     /// The clock.
@@ -122,6 +159,8 @@ pub struct World {
     pub packets_heard: u64,
     /// The next port of media to try.
     pub media_next: u16,
+    /// The other side as it was named.
+    pub remote_host: String,
     /// The other side.
     pub remote: Option<SocketAddr>,
     /// Where messages go instead.
@@ -139,6 +178,21 @@ pub struct World {
 }
 
 impl World {
+    /// The scenario beside takes the place of the one that is played, and the other way round.
+    pub fn step_aside(&mut self) {
+        if let Some(aside) = &mut self.aside {
+            std::mem::swap(&mut self.scenario, &mut aside.scenario);
+            std::mem::swap(&mut self.statistics, &mut aside.statistics);
+            std::mem::swap(&mut self.globals, &mut aside.globals);
+            std::mem::swap(&mut self.of_users, &mut aside.of_users);
+        }
+    }
+
+    /// A Call-ID as calls are found by it: what stands before three slashes does not belong to it.
+    pub fn named<'a>(&self, id: &'a str) -> &'a str {
+        if self.options.slashes { id } else { heard::bare(id) }
+    }
+
     /// The run is to end, at least like this.
     pub fn end(&mut self, how: Quit) {
         self.quit = self.quit.max(how);
@@ -182,6 +236,16 @@ impl World {
         let (first, step, last) = self.options.dynamic;
         let next = self.dynamic.saturating_add(step);
         if next > last { first } else { next }
+    }
+
+    /// The address that a line of the first file of values names (`-t ui`).
+    pub fn address_of(&self, line: usize) -> io::Result<IpAddr> {
+        let mut text = String::new();
+        if let Some(values) = self.files.first() {
+            values.write(line, self.options.ip_field, &mut text);
+        }
+        let wrong = || io::Error::other(format!("-t ui: '{text}' (line {line} of values) is no IP address"));
+        text.trim().parse().map_err(|_| wrong())
     }
 
     /// A variable that the calls of one user share.

@@ -59,9 +59,10 @@ pub fn fault(text: &str, at: usize, what: impl Into<String>) -> Fault {
     Fault { line, column, text: what.into() }
 }
 
-/// Reads the root element. Comments may contain `--`, as SIPp's own reader takes them.
+/// Reads the root element. Comments may contain `--`, and attributes pairs such as `\"`, as SIPp's own reader takes them.
 pub fn read(text: &str) -> Result<Element, Fault> {
-    let mut reader = Reader::from_str(text);
+    let marked = marked(text);
+    let mut reader = Reader::from_str(&marked);
     let mut open: Vec<Element> = Vec::new();
     loop {
         let at = reader.buffer_position() as usize;
@@ -124,14 +125,70 @@ fn element(text: &str, at: usize, start: &BytesStart<'_>) -> Result<Element, Fau
     Ok(Element { name, at, attributes, ..Element::default() })
 }
 
-/// Resolves the five entities and numbers of characters; what is none stays as it is, as in SIPp.
+/// Stands for the backslash of a pair that [`marked`] found.
+const PAIR: char = '\u{1}';
+
+/// The text with the pairs `\\`, `\"`, `\n`, `\t` and `\r` of attributes marked, so that none of them ends a value for an XML reader. Every byte
+/// stays where it is.
+fn marked(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let (mut rest, mut tag, mut quote) = (text, false, None);
+    while let Some(next) = rest.chars().next() {
+        let apart = [("<!--", "-->"), ("<![CDATA[", "]]>")].iter().find(|(open, _)| !tag && rest.starts_with(open));
+        if let Some((_, close)) = apart {
+            let length = rest.find(close).map_or(rest.len(), |end| end + close.len());
+            out.push_str(&rest[..length]);
+            rest = &rest[length..];
+            continue;
+        }
+        let pair = rest.as_bytes().get(1).filter(|second| next == '\\' && br#"\"ntr"#.contains(second));
+        let kept = match (quote, next, pair) {
+            (Some('"'), '\\', Some(second)) => {
+                // A quote would still be one to an XML reader.
+                out.extend([PAIR, if *second == b'"' { 'q' } else { char::from(*second) }]);
+                2
+            }
+            (Some(open), _, _) => {
+                quote = quote.filter(|_| open != next);
+                0
+            }
+            (None, '"' | '\'', _) if tag => {
+                quote = Some(next);
+                0
+            }
+            (None, '<' | '>', _) => {
+                tag = next == '<';
+                0
+            }
+            (None, _, _) => 0,
+        };
+        if kept == 0 {
+            out.push(next);
+        }
+        rest = &rest[kept.max(next.len_utf8())..];
+    }
+    out
+}
+
+/// Resolves pairs that were marked, the five entities and numbers of characters; what is none stays as it is, as in SIPp.
 fn unescaped(value: &str) -> String {
     const NAMED: [(&str, char); 5] = [("&lt;", '<'), ("&gt;", '>'), ("&amp;", '&'), ("&quot;", '"'), ("&apos;", '\'')];
     let mut out = String::with_capacity(value.len());
     let mut rest = value;
-    while let Some(start) = rest.find('&') {
+    while let Some(start) = rest.find(['&', PAIR]) {
         out.push_str(&rest[..start]);
         rest = &rest[start..];
+        if let Some(second) = rest.strip_prefix(PAIR).and_then(|rest| rest.chars().next()) {
+            out.push(match second {
+                'q' => '"',
+                'n' => '\n',
+                't' => '\t',
+                'r' => '\r',
+                other => other,
+            });
+            rest = &rest[PAIR.len_utf8() + second.len_utf8()..];
+            continue;
+        }
         let named = NAMED.iter().find(|(name, _)| rest.starts_with(name));
         let (character, length) = named.map_or_else(|| number(rest).unwrap_or(('&', 1)), |(name, c)| (*c, name.len()));
         out.push(character);
@@ -163,6 +220,15 @@ mod tests {
         let recv = &root.children[0];
         assert_eq!((place(text, recv.at), place(text, recv.attributes[0].at)), ((4, 3), (5, 5)));
         assert_eq!(recv.attributes[0].value, "200");
+    }
+
+    #[test]
+    fn attributes_have_pairs_as_sipp_reads_them_and_everything_stays_in_its_place() {
+        let text = "<scenario name=\"a\\\"b\\\\c\\td\\.e\">\n<!-- \\\" --><send><![CDATA[\\\"]]></send> <nop next='\\n'/></scenario>";
+        let root = read(text).expect("it is read");
+        assert_eq!(root.attributes[0].value, "a\"b\\c\td\\.e");
+        assert_eq!((root.children[0].text.as_str(), root.children[1].attributes[0].value.as_str()), ("\\\"", "\\n"));
+        assert_eq!(place(text, root.children[1].at), (2, 40));
     }
 
     #[test]

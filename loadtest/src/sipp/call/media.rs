@@ -13,10 +13,12 @@ use crate::sipp::scenario::Media;
 use crate::sipp::sound::{Packet, Sound};
 use crate::sipp::world::World;
 
-/// Nanoseconds of a packet of sound.
+/// Nanoseconds of a packet of a digit.
 const FRAME: u64 = 20 * MS;
 /// Samples of 8,000 a second in one.
 const SAMPLES: u32 = 160;
+/// Samples of a millisecond.
+const SAMPLES_A_MS: u32 = 8;
 /// RFC 4733 §2.5.1.4: the end of an event is told three times.
 const ENDS: usize = 3;
 /// Packets of one digit before its end: 160 ms.
@@ -27,7 +29,7 @@ const GAP_PACKETS: usize = 5;
 const PORTS_TRIED_MAX: u16 = 2_000;
 
 enum Source {
-    Raw { bytes: Rc<[u8]>, at: usize, size: usize, times: i32 },
+    Raw { bytes: Rc<[u8]>, at: usize, size: usize, ms: u8, times: i32 },
     Capture { packets: Rc<[Packet]>, next: usize, began: u64 },
     Digits { digits: Vec<u8>, at: usize, packet: usize },
 }
@@ -108,9 +110,9 @@ impl Call {
                 return;
             }
             Media::Stop => return sounding.playing = None,
-            Media::Play { file, times, payload, bytes: size } => match world.sounds.get(file) {
+            Media::Play { file, times, payload, bytes: size, ms } => match world.sounds.get(file) {
                 Some(Sound::Raw(bytes)) => {
-                    (Source::Raw { bytes: bytes.clone(), at: 0, size: *size, times: *times }, *payload)
+                    (Source::Raw { bytes: bytes.clone(), at: 0, size: *size, ms: *ms, times: *times }, *payload)
                 }
                 Some(Sound::Packets(_)) | None => return,
             },
@@ -162,8 +164,9 @@ impl Call {
 impl Playing {
     /// Writes the packet that is due, if there is one now, and plans the next; false when all is played.
     fn write(&mut self, out: &mut Vec<u8>) -> bool {
+        let mut lasts = FRAME;
         match &mut self.source {
-            Source::Raw { bytes, at, size, times } => {
+            Source::Raw { bytes, at, size, ms, times } => {
                 let frame = &bytes[*at..(*at + *size).min(bytes.len())];
                 if frame.is_empty() || *times == 0 {
                     return false;
@@ -175,7 +178,8 @@ impl Playing {
                     *at = 0;
                     *times -= i32::from(*times > 0);
                 }
-                self.timestamp = self.timestamp.wrapping_add(SAMPLES);
+                self.timestamp = self.timestamp.wrapping_add(u32::from(*ms) * SAMPLES_A_MS);
+                lasts = u64::from(*ms) * MS;
             }
             Source::Capture { packets, next, began } => {
                 let Some(packet) = packets.get(*next) else { return false };
@@ -207,7 +211,7 @@ impl Playing {
         if !out.is_empty() {
             self.sequence = self.sequence.wrapping_add(1);
         }
-        self.due += FRAME;
+        self.due += lasts;
         true
     }
 }

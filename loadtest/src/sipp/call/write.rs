@@ -85,10 +85,13 @@ impl Call {
             Key::Service => out.push_str(&world.options.service),
             Key::RemoteIp => write_ip(world.remote.unwrap_or(peer).ip(), out),
             Key::RemotePort => number(i64::from(world.remote.unwrap_or(peer).port()), out),
-            Key::ServerIp => write_ip(peer.ip(), out),
+            Key::RemoteHost => out.push_str(&world.remote_host),
+            Key::ServerIp => {
+                let _ = write!(out, "{}", self.birth.local);
+            }
             Key::Transport => out.push_str(world.options.transport.name()),
-            Key::LocalIp => write_ip(world.local.ip(), out),
-            Key::LocalIpType => out.push(family(world.local.ip())),
+            Key::LocalIp => write_ip(self.birth.local, out),
+            Key::LocalIpType => out.push(family(self.birth.local)),
             Key::LocalPort => number(i64::from(self.birth.port), out),
             Key::CallNumber => number(self.birth.number as i64, out),
             Key::CallId => out.push_str(&self.birth.id),
@@ -116,7 +119,7 @@ impl Call {
                 out.extend(text.chars().cycle().take(if text.is_empty() { 0 } else { want }));
             }
             Key::ClockTick => number((world.clock.now() / MS) as i64, out),
-            Key::Timestamp => out.push_str(&jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S.%6f").to_string()),
+            Key::Timestamp => out.push_str(&crate::sipp::traces::moment()),
             Key::Date => out.push_str(&jiff::Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()),
             Key::Version => out.push_str(concat!("tandem-loadtest ", env!("CARGO_PKG_VERSION"))),
             Key::DynamicId => {
@@ -124,7 +127,12 @@ impl Call {
                 world.dynamic = world.next_dynamic();
             }
             Key::Given(name) => out.push_str(world.keys.get(name).map_or("", String::as_str)),
-            Key::Last(_) | Key::LastMessage | Key::LastRequestUri | Key::LastCseqNumber | Key::LastBranch => {
+            Key::Last(_)
+            | Key::LastValue(_)
+            | Key::LastMessage
+            | Key::LastRequestUri
+            | Key::LastCseqNumber
+            | Key::LastBranch => {
                 return self.write_last(key, plus, out);
             }
             // These are for who writes the whole message.
@@ -136,16 +144,26 @@ impl Call {
     /// Something of the message heard last.
     fn write_last(&self, key: &Key, plus: i64, out: &mut String) -> bool {
         match key {
-            Key::Last(name) => {
+            Key::Last(name) | Key::LastValue(name) => {
                 let before = out.len();
                 for (number, line) in heard::headers(&self.heard, name).enumerate() {
-                    out.push_str(if number > 0 { "\r\n" } else { "" });
-                    out.push_str(line);
+                    let value = line.split_once(':').map_or("", |(_, value)| value.trim_start());
+                    // RFC 3261 §7.3.1: several of one name are as one with commas.
+                    match (number, key) {
+                        (0, Key::Last(_)) => out.push_str(line),
+                        (0, _) => out.push_str(value),
+                        _ => {
+                            let _ = write!(out, ", {value}");
+                        }
+                    }
                 }
                 return out.len() > before;
             }
             Key::LastMessage => out.push_str(&self.heard),
-            Key::LastRequestUri => out.push_str(heard::request_uri(&self.heard)),
+            Key::LastRequestUri => {
+                let to = heard::value(&self.heard, "To").unwrap_or_default();
+                out.push_str(heard::uri(to));
+            }
             Key::LastBranch => out.push_str(heard::branch(&self.heard)),
             _ => {
                 let _ = write!(out, "{}", i64::from(heard::cseq(&self.heard).0) + plus);

@@ -107,7 +107,11 @@ impl Compiler<'_> {
         let check = self.check(of);
         let any_case = self.flag(of, "case_indep");
         self.flag(of, "start_line");
-        let occurrence = of.take("occurrence").map_or(1, |attribute| self.number(&attribute) as usize).max(1);
+        let occurrence = of
+            .take("occurrence")
+            .or_else(|| of.take("occurence"))
+            .map_or(1, |attribute| self.number(&attribute) as usize)
+            .max(1);
         let place = match of.take("search_in") {
             None => Place::Message,
             Some(place) => match place.value.as_str() {
@@ -223,10 +227,12 @@ impl Compiler<'_> {
             };
         }
         if let Some(stream) = of.take("rtp_stream") {
-            let media = rtp_stream(&stream.value);
+            let stream = self.keyed(stream)?;
+            let media = rtp_stream(&stream.value, self.given.payload.unwrap_or(8));
             return media.map_err(|what| self.fault(stream.at, what)).ok().map(Action::Media);
         }
         if let Some(capture) = of.take("play_pcap_audio") {
+            let capture = self.keyed(capture)?;
             return Some(Action::Media(Media::Capture(capture.value)));
         }
         if let Some(digits) = of.take("play_dtmf") {
@@ -240,6 +246,18 @@ impl Compiler<'_> {
             format!("exec {other} is not supported: want int_cmd, rtp_stream, play_pcap_audio or play_dtmf"),
         );
         None
+    }
+
+    /// A value that is a whole `[word]` of `-key` is what that stands for.
+    fn keyed(&mut self, mut attribute: xml::Attribute) -> Option<xml::Attribute> {
+        if let Some(word) = attribute.value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            let Some(given) = self.given.keys.get(word) else {
+                self.fault(attribute.at, format!("[{word}] is a word of the command line's here: -key {word} VALUE"));
+                return None;
+            };
+            attribute.value = given.clone();
+        }
+        Some(attribute)
     }
 
     fn digits(&mut self, attribute: &xml::Attribute) -> Option<Media> {
@@ -264,8 +282,8 @@ fn refusal(name: &str) -> String {
     }
 }
 
-/// `file,loops,payload,codec`, or `pause`, `resume`, `stop`.
-fn rtp_stream(text: &str) -> Result<Media, String> {
+/// `file,loops,payload,codec`, or `pause`, `resume`, `stop`; a file that does not say its payload type has the usual one.
+fn rtp_stream(text: &str, usual: u8) -> Result<Media, String> {
     match text.trim() {
         "pause" | "pauseapattern" => return Ok(Media::Pause),
         "resume" | "resumeapattern" => return Ok(Media::Resume),
@@ -282,15 +300,48 @@ fn rtp_stream(text: &str) -> Result<Media, String> {
         _ => Ok(usual),
     };
     let times = number(parts.next(), 1)?;
-    let payload = number(parts.next(), 0)?;
+    let payload = number(parts.next(), i32::from(usual))?;
     let payload =
         u8::try_from(payload).ok().filter(|payload| *payload < 128).ok_or("rtp_stream: a payload type is 0 to 127")?;
-    let bytes = match parts.next().unwrap_or_default() {
-        "" if payload == 0 || payload == 8 || payload == 9 => 160,
-        "PCMU/8000" | "PCMA/8000" | "G722/8000" => 160,
-        "" if payload == 18 => 20,
-        "G729/8000" => 20,
-        other => return Err(format!("rtp_stream: codec '{other}': want PCMU/8000, PCMA/8000, G722/8000 or G729/8000")),
+    let (bytes, ms) = match parts.next().unwrap_or_default() {
+        "" if payload == 0 || payload == 8 || payload == 9 => (160, 20),
+        "PCMU/8000" | "PCMA/8000" | "G722/8000" => (160, 20),
+        "" if payload == 18 => (20, 20),
+        "G729/8000" => (20, 20),
+        "" if payload == 98 => (50, 30),
+        "iLBC/8000" => (50, 30),
+        "" => {
+            return Err(format!(
+                "rtp_stream: payload type {payload} wants its codec behind it, as in {payload},iLBC/8000"
+            ));
+        }
+        other => {
+            let known = "PCMU/8000, PCMA/8000, G722/8000, G729/8000 or iLBC/8000";
+            return Err(format!("rtp_stream: codec '{other}': want {known}"));
+        }
     };
-    Ok(Media::Play { file: file.to_owned(), times, payload, bytes })
+    Ok(Media::Play { file: file.to_owned(), times, payload, bytes, ms })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_has_the_payload_type_and_the_packets_of_its_codec() {
+        for (text, wanted) in [
+            ("a.raw", (1, 8, 160, 20)),
+            ("a.raw,-1", (-1, 8, 160, 20)),
+            ("a.raw,2,0", (2, 0, 160, 20)),
+            ("a.raw,1,18", (1, 18, 20, 20)),
+            ("a.raw,1,98", (1, 98, 50, 30)),
+            ("a.raw,1,104,iLBC/8000", (1, 104, 50, 30)),
+        ] {
+            let (times, payload, bytes, ms) = wanted;
+            let played = Media::Play { file: "a.raw".to_owned(), times, payload, bytes, ms };
+            assert_eq!(rtp_stream(text, 8), Ok(played), "{text}");
+        }
+        assert!(matches!(rtp_stream("a.raw", 0), Ok(Media::Play { payload: 0, .. })), "as -rtp_payload says");
+        assert!(rtp_stream("a.raw,1,104", 8).is_err() && rtp_stream("a.raw,1,8,H264/90000", 8).is_err());
+    }
 }

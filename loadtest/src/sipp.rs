@@ -170,8 +170,8 @@ fn load(source: &Source, given: &Given) -> Result<(Scenario, String), Fatal> {
 /// What answers requests of no call: `-oocsf` and `-oocsn` all of them, `-aa` some. Their calls take no lines of files.
 fn aside(options: &Options, calls: bool) -> Result<Option<Aside>, Fatal> {
     let given =
-        Given { keys: options.keys.iter().cloned().collect(), files: Vec::new(), payload: Some(options.payload) };
-    match &options.outside {
+        Given { keys: options.keys.iter().cloned().collect(), files: Vec::new(), payload: options.rare.payload };
+    match &options.rare.outside {
         Some(_) if !calls => {
             Err(Fatal("SIPp cannot use out-of-call scenarios when running in server mode".to_owned(), FATAL))
         }
@@ -194,10 +194,10 @@ fn play(options: Options) -> Result<ExitCode, Fatal> {
     let given = Given {
         keys: options.keys.iter().cloned().collect(),
         files: options.files.clone(),
-        payload: Some(options.payload),
+        payload: options.rare.payload,
     };
     let (scenario, stem) = load(&options.source, &given)?;
-    std::thread::sleep(Duration::from_millis(options.sleep_ms));
+    std::thread::sleep(Duration::from_millis(options.rare.sleep_ms));
     let orders = Orders::new();
     control::signals(orders.give.clone());
     if let Some(port) = options.control_port {

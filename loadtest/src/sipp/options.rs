@@ -59,6 +59,21 @@ pub struct More {
     pub kept: Vec<String>,
 }
 
+/// What few runs ask for.
+#[derive(Clone, Debug, Default)]
+pub struct Rare {
+    /// The payload type of files of sound that do not say theirs; 8 without.
+    pub payload: Option<u8>,
+    /// What answers requests of no call (`-oocsf`, `-oocsn`).
+    pub outside: Option<Source>,
+    /// The field with the address that a call comes from (`-t ui`).
+    pub ip_field: usize,
+    /// A Call-ID is what it is, with three slashes too.
+    pub slashes: bool,
+    /// `-sleep`: what the run begins with.
+    pub sleep_ms: u64,
+}
+
 /// What a run is asked to do. Spans are in milliseconds.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -86,14 +101,8 @@ pub struct Options {
     pub media_ports: (u16, u16),
     /// Media is sent back.
     pub rtp_echo: bool,
-    /// The payload type of files that do not say theirs.
-    pub payload: u8,
-    /// What answers requests of no call (`-oocsf`, `-oocsn`).
-    pub outside: Option<Source>,
-    /// The field with the address that a call comes from (`-t ui`).
-    pub ip_field: usize,
-    /// A Call-ID is what it is, with three slashes too.
-    pub slashes: bool,
+    /// What few runs ask for.
+    pub rare: Rare,
     /// `-s`.
     pub service: String,
     /// `-key` words.
@@ -198,8 +207,6 @@ pub struct Options {
     pub control_port: Option<u16>,
     /// `-ci`; without it, our address.
     pub control_ip: Option<IpAddr>,
-    /// `-sleep`: what the run begins with.
-    pub sleep_ms: u64,
     /// Hosts beyond this machine may be loaded.
     pub allow_target: bool,
 }
@@ -219,10 +226,7 @@ impl Default for Options {
             media_port: 6_000,
             media_ports: (0, 0),
             rtp_echo: false,
-            payload: 8,
-            outside: None,
-            ip_field: 0,
-            slashes: false,
+            rare: Rare::default(),
             service: "service".to_owned(),
             keys: Vec::new(),
             set: Vec::new(),
@@ -275,7 +279,6 @@ impl Default for Options {
             log_file: None,
             control_port: None,
             control_ip: None,
-            sleep_ms: 0,
             allow_target: false,
         }
     }
@@ -413,8 +416,8 @@ impl Options {
             "-sd" => self.show = Some(words.text()?),
             "-sf" => self.source = Source::File(words.text()?),
             "-sn" => self.source = Source::BuiltIn(words.text()?),
-            "-oocsf" => self.outside = Some(Source::File(words.text()?)),
-            "-oocsn" => self.outside = Some(Source::BuiltIn(words.text()?)),
+            "-oocsf" => self.rare.outside = Some(Source::File(words.text()?)),
+            "-oocsn" => self.rare.outside = Some(Source::BuiltIn(words.text()?)),
             "-i" => self.local_ip = Some(words.address()?),
             "-p" => self.local_port = words.number()?,
             "-t" => self.transport = Transport::read(&words.text()?)?,
@@ -429,9 +432,9 @@ impl Options {
             "-min_rtp_port" => self.media_ports.0 = words.number()?,
             "-max_rtp_port" => self.media_ports.1 = words.number()?,
             "-rtp_echo" => self.rtp_echo = true,
-            "-rtp_payload" => self.payload = words.number()?,
-            "-ip_field" => self.ip_field = words.number()?,
-            "-callid_slash_ign" => self.slashes = true,
+            "-rtp_payload" => self.rare.payload = Some(words.number()?),
+            "-ip_field" => self.rare.ip_field = words.number()?,
+            "-callid_slash_ign" => self.rare.slashes = true,
             "-s" => self.service = words.text()?,
             "-key" => self.keys.push((words.text()?, words.text()?)),
             "-set" => self.set.push((words.text()?, words.text()?)),
@@ -492,7 +495,7 @@ impl Options {
             "-nostdin" => self.no_stdin = true,
             "-cp" => self.control_port = Some(words.number()?),
             "-ci" => self.control_ip = Some(words.address()?),
-            "-sleep" => self.sleep_ms = words.span(1_000)?,
+            "-sleep" => self.rare.sleep_ms = words.span(1_000)?,
             "-dynamicStart" => self.dynamic.0 = words.number()?,
             "-dynamicStep" => self.dynamic.1 = words.number()?,
             "-dynamicMax" => self.dynamic.2 = words.number()?,

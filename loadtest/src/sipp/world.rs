@@ -190,7 +190,7 @@ impl World {
 
     /// A Call-ID as calls are found by it: what stands before three slashes does not belong to it.
     pub fn named<'a>(&self, id: &'a str) -> &'a str {
-        if self.options.slashes { id } else { heard::bare(id) }
+        if self.options.rare.slashes { id } else { heard::bare(id) }
     }
 
     /// The run is to end, at least like this.
@@ -242,7 +242,7 @@ impl World {
     pub fn address_of(&self, line: usize) -> io::Result<IpAddr> {
         let mut text = String::new();
         if let Some(values) = self.files.first() {
-            values.write(line, self.options.ip_field, &mut text);
+            values.write(line, self.options.rare.ip_field, &mut text);
         }
         let wrong = || io::Error::other(format!("-t ui: '{text}' (line {line} of values) is no IP address"));
         text.trim().parse().map_err(|_| wrong())

@@ -504,8 +504,8 @@ mod tests {
         let mut used = Vec::new();
         assert!(parts_used(&bytes, |part| used.push(part)));
         assert_eq!(used, [part(1, 5), part(2, 6), part(3, 7)]);
-        // Behind the last part stand counts, suites, what was written off, and whether it was recorded.
-        let last = bytes.len() - (8 + 8 + 1 + 1 + 8 + 1);
+        // Behind the last part stand counts, suites, what was written off, whether it was recorded, and that nobody signed.
+        let last = bytes.len() - (8 + 8 + 1 + 1 + 8 + 1 + 1);
         assert!((0..last).all(|length| !parts_used(&bytes[..length], drop)));
         assert!(parts_used(&bytes[..last], drop));
         bytes[0] -= 1;

@@ -147,7 +147,7 @@ pub mod tests {
                 "pdd_ms": null, "duration_ms": 60_000, "sip_status": status, "cause": 16, "cause_text": "normal",
                 "released_by": "ingress", "sell": null, "buy": null, "margin": null, "ingress_address": null,
                 "egress_address": null, "ingress_call_id": "a", "egress_call_id": "b", "codec": "PCMA", "recorded": "no",
-                "ingress_media": media, "egress_media": media })
+                "identity": "no", "ingress_media": media, "egress_media": media })
         };
         let message = |us: u64, direction: &str, attempt: u8, peer: &str, label: &str, raw: &str| {
             let (from, to) = if direction == "in" { (peer, SWITCH) } else { (SWITCH, peer) };

@@ -127,9 +127,11 @@ pub fn keys(orders: Sender<Order>) {
     });
 }
 
-/// Hears signals from another thread: USR1 ends the run softly, as do INT and TERM; USR2 writes the screens.
+/// Hears signals from another thread: USR1 ends the run softly, as do INT and TERM; USR2 writes the screens. Returns when it hears them: one
+/// that comes before would end the program.
 pub fn signals(orders: Sender<Order>) {
     use tokio::signal::unix::{SignalKind, signal};
+    let (hears, begun) = mpsc::channel();
     thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
@@ -139,6 +141,7 @@ pub fn signals(orders: Sender<Order>) {
                 signal(SignalKind::user_defined1())?,
                 signal(SignalKind::user_defined2())?,
             ];
+            drop(hears);
             loop {
                 let order = tokio::select! {
                     _ = interrupt.recv() => Order::Quit,
@@ -152,6 +155,8 @@ pub fn signals(orders: Sender<Order>) {
             }
         })
     });
+    // Nothing is said: the line closes, also where signals cannot be heard.
+    let _: Result<(), _> = begun.recv();
 }
 
 #[cfg(test)]

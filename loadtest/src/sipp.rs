@@ -468,8 +468,9 @@ What is written: -trace_stat  -stf FILE  -fd S  -stat_delimiter D  -trace_rtt  -
                  -trace_msg  -message_file FILE  -trace_shortmsg  -shortmessage_file FILE  -trace_counts  -trace_error_codes
                  -trace_logs  -log_file FILE  -trace_screen  -screen_file FILE  -f S  -error_overwrite false (appends; also
                  message_, shortmessage_, log_ and screen_)
-Its hand:        + - * /  p  q  s  1 2 3 (keys; as datagrams to -cp PORT at -ci IP, with cset rate|rate-scale|users|limit N;
-                 what is no order is told among the errors)
+Its hand:        + - * /  p  q  Q  s  1 2 3 4  c (keys; as datagrams to -cp PORT at -ci IP). After c, up to Enter:
+                 set rate|rate-scale|users|limit N, trace error|logs|messages|shortmessages on|off;
+                 what is no order is told among the errors
                  -sleep S  -bg  -nostdin
                  SIGUSR1 ends softly, SIGUSR2 writes the screens
 

@@ -30,8 +30,12 @@ pub enum Order {
     QuitNow,
     /// Writes the screens.
     Screen,
-    /// Shows this screen: 1 the steps, 2 the counters, 3 how long it took.
+    /// Shows this screen: 1 the steps, 2 the counters, 3 how long it took, 4 the variables that calls share.
     Show(u8),
+    /// From now on messages, short messages, errors or logs are written down, or not.
+    Trace(String, bool),
+    /// A command is being typed, so far; none any more.
+    Typing(Option<String>),
     /// Nothing that is known here.
     Unknown(String),
 }
@@ -67,7 +71,9 @@ fn key(character: char) -> Option<Order> {
         'q' => Order::Quit,
         'Q' => Order::QuitNow,
         's' => Order::Screen,
-        '1'..='3' => Order::Show(character as u8 - b'0'),
+        '1'..='4' => Order::Show(character as u8 - b'0'),
+        // The third screen has the tables of all response times, which SIPp spreads over these.
+        '6'..='9' => Order::Show(3),
         _ => return None,
     })
 }
@@ -88,6 +94,11 @@ pub fn read(text: &str) -> Vec<Order> {
         ["set", "users", users] => users.parse().ok().map(Order::Users),
         ["set", "limit", limit] => limit.parse().ok().map(Order::Limit),
         ["trace", "screen"] => Some(Order::Screen),
+        ["trace", what @ ("error" | "logs" | "messages" | "shortmessages"), how] => match how {
+            "on" | "true" => Some(Order::Trace(what.to_owned(), true)),
+            "off" | "false" => Some(Order::Trace(what.to_owned(), false)),
+            _ => None,
+        },
         _ => None,
     };
     vec![order.unwrap_or_else(unknown)]
@@ -107,21 +118,39 @@ pub fn listen(socket: UdpSocket, orders: Sender<Order>) {
     });
 }
 
+/// What a key asks for. After `c` keys are a command, such as `set rate 10`, up to Enter; Escape forgets it.
+fn typed(code: KeyCode, typing: &mut Option<String>) -> Vec<Order> {
+    match (typing.as_mut(), code) {
+        (None, KeyCode::Char('c')) => *typing = Some(String::new()),
+        (None, KeyCode::Char(character)) => return key(character).into_iter().collect(),
+        (Some(text), KeyCode::Char(character)) if text.len() < UNKNOWN_MAX => text.push(character),
+        (Some(text), KeyCode::Backspace) => drop(text.pop()),
+        (Some(_), KeyCode::Esc) => *typing = None,
+        (Some(text), KeyCode::Enter) => {
+            let orders = if text.trim().is_empty() { Vec::new() } else { read(&format!("c{text}")) };
+            *typing = None;
+            return [vec![Order::Typing(None)], orders].concat();
+        }
+        _ => return Vec::new(),
+    }
+    vec![Order::Typing(typing.clone())]
+}
+
 /// Reads keys from another thread; the terminal gives each at once.
 pub fn keys(orders: Sender<Order>) {
     thread::spawn(move || {
+        let mut typing = None;
         while let Ok(event) = event::read() {
             let Event::Key(pressed) = event else { continue };
             if pressed.kind != KeyEventKind::Press {
                 continue;
             }
-            let order = match pressed.code {
-                KeyCode::Char('c') if pressed.modifiers.contains(KeyModifiers::CONTROL) => Some(Order::Quit),
-                KeyCode::Char(character) => key(character),
-                _ => None,
-            };
-            if order.is_some_and(|order| orders.send(order).is_err()) {
-                return;
+            let interrupt = pressed.modifiers.contains(KeyModifiers::CONTROL) && pressed.code == KeyCode::Char('c');
+            let asked = if interrupt { vec![Order::Quit] } else { typed(pressed.code, &mut typing) };
+            for order in asked {
+                if orders.send(order).is_err() {
+                    return;
+                }
             }
         }
     });
@@ -168,9 +197,33 @@ mod tests {
         assert_eq!(read("p+*2q"), [Order::Pause, Order::Faster(1), Order::Faster(10), Order::Show(2), Order::Quit]);
         assert_eq!(read("cset rate 12.5\n"), [Order::Rate(12.5)]);
         assert_eq!((read("cset users 3"), read("cset rate-scale 5")), (vec![Order::Users(3)], vec![Order::Scale(5.0)]));
+        let traced = |on| vec![Order::Trace("messages".to_owned(), on)];
+        assert_eq!((read("ctrace messages on"), read("ctrace messages off")), (traced(true), traced(false)));
+        assert_eq!(
+            (read("9"), read("4"), read("ctrace screen")),
+            (vec![Order::Show(3)], vec![Order::Show(4)], vec![Order::Screen])
+        );
         assert!(read("").is_empty());
-        for text in ["cset rate NaN", "cset rate -1", "cdo harm", "px"] {
+        for text in ["ctrace messages maybe", "ctrace all on", "cset rate NaN", "cset rate -1", "cdo harm", "px"] {
             assert_eq!(read(text), [Order::Unknown(text.to_owned())]);
         }
+    }
+
+    #[test]
+    fn after_c_keys_are_a_command() {
+        let mut typing = None;
+        let mut all = |text: &str| -> Vec<Order> {
+            let code = |character| match character {
+                '\n' => KeyCode::Enter,
+                '<' => KeyCode::Backspace,
+                '!' => KeyCode::Esc,
+                character => KeyCode::Char(character),
+            };
+            let orders = text.chars().flat_map(|character| typed(code(character), &mut typing));
+            orders.filter(|order| !matches!(order, Order::Typing(_))).collect()
+        };
+        assert_eq!(all("+cset rate 77<\n-"), [Order::Faster(1), Order::Rate(7.0), Order::Faster(-1)]);
+        assert_eq!(all("cq!qc\nQ"), [Order::Quit, Order::QuitNow]);
+        assert_eq!(all("cwaltz\n"), [Order::Unknown("cwaltz".to_owned())]);
     }
 }

@@ -204,9 +204,12 @@ impl Engine {
                 Order::Quit | Order::QuitNow => self.world.end(Quit::Now),
                 Order::Screen => self.output.screen(&self.world, self.rate),
                 Order::Show(screen) => self.output.show(screen),
+                Order::Typing(text) => self.output.typing(text),
+                Order::Trace(what, on) => self.world.traces.want(&what, on),
                 Order::Unknown(text) => {
                     let told = format!(
-                        "'{text}' is no order: keys + - * / p q Q s 1 2 3, or c and set rate, rate-scale, users or limit"
+                        "'{text}' is no order: keys + - * / p q Q s 1 2 3 4, or c and set rate, rate-scale, users or limit, or \
+                         trace error, logs, messages or shortmessages on or off"
                     );
                     eprintln!("{told}");
                     self.world.statistics.count(Count::Warnings);

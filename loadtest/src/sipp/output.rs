@@ -34,6 +34,8 @@ pub struct Output {
     terminal: bool,
     /// Which screen it shows, from 1.
     shown: u8,
+    /// The command that is being typed.
+    typing: Option<String>,
 }
 
 /// When the run began, when its period did, and what the clock says.
@@ -76,6 +78,7 @@ impl Output {
             last_row: 0,
             terminal,
             shown: 1,
+            typing: None,
         };
         if let Some(rows) = &mut output.rows {
             rows.write_all(rows::head(world, &options.delimiter).as_bytes())?;
@@ -106,13 +109,16 @@ impl Output {
             match self.shown {
                 2 => screen::statistics(world, &self.moments(now), &mut text),
                 3 => screen::repartition(world, &mut text),
+                4 => screen::variables(world, &mut text),
                 _ => screen::scenario(world, rate, now as f64 / 1e9, &mut text),
             }
-            text.push_str(if paused {
-                "-- paused: [p] goes on --\n"
-            } else {
-                "-- [1-3]: screens  [+|-|*|/]: rate  [p]: pause  [q]: quit --\n"
-            });
+            match (&self.typing, paused) {
+                (Some(command), _) => text.push_str(&format!("Command: {command}_\n")),
+                (None, true) => text.push_str("-- paused: [p] goes on --\n"),
+                (None, false) => {
+                    text.push_str("-- [1-4]: screens  [+|-|*|/]: rate  [p]: pause  [c]: command  [q]: quit --\n");
+                }
+            }
             // Keys are read raw: a line's end alone does not go back to its start.
             io::stdout().write_all(text.replace('\n', "\r\n").as_bytes())?;
             io::stdout().flush()?;
@@ -156,6 +162,11 @@ impl Output {
     /// From now on the terminal shows this screen.
     pub fn show(&mut self, screen: u8) {
         (self.shown, self.next_screen) = (screen, 0);
+    }
+
+    /// This command is being typed, or none any more.
+    pub fn typing(&mut self, text: Option<String>) {
+        (self.typing, self.next_screen) = (text, 0);
     }
 
     /// Appends the screens to their file.

@@ -90,6 +90,17 @@ impl Traces {
         }
     }
 
+    /// From now on messages, short messages, errors or logs are written, or not.
+    pub fn want(&mut self, what: &str, on: bool) {
+        let trace = match what {
+            "messages" => &mut self.messages,
+            "shortmessages" => &mut self.short,
+            "error" => &mut self.errors,
+            _ => &mut self.logs,
+        };
+        trace.wanted = on;
+    }
+
     /// A message that was sent or heard.
     pub fn message(&mut self, transport: &str, sent: bool, text: &str) {
         if self.messages.wanted {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Moments, rows};
-use crate::sipp::scenario::{Kind, Pause};
+use crate::sipp::scenario::{Kind, Pause, Scope};
 use crate::sipp::spread::Spread;
 use crate::sipp::statistics::{Count, Spans};
 use crate::sipp::world::World;
@@ -132,6 +132,19 @@ pub fn statistics(world: &World, moments: &Moments, out: &mut String) {
     let lengths = &counts.lengths;
     row("Call Length", rows::span(lengths.period.mean_ms()), rows::span(lengths.whole.mean_ms()));
     let _ = writeln!(out, "{rule}");
+}
+
+/// Variables that calls share, and what they hold.
+pub fn variables(world: &World, out: &mut String) {
+    line(" Variable Screen ", out);
+    for (variable, value) in world.scenario.variables.iter().zip(&world.globals) {
+        if variable.scope == Scope::Global {
+            let mut text = String::new();
+            value.write(&mut text);
+            let _ = writeln!(out, "  {:<22} | {text}", variable.name);
+        }
+    }
+    line("", out);
 }
 
 /// How long responses and calls took.

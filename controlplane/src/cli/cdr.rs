@@ -74,7 +74,7 @@ pub struct Search {
     /// Final SIP status.
     #[arg(long)]
     sip_status: Option<u16>,
-    /// What became of the signed identity: no, missing, passed, failed, unknown, signed, relayed.
+    /// What became of the signed identity: no, missing, passed, failed, unknown, signed, relayed, unsigned.
     #[arg(long, value_parser = vouched)]
     identity: Option<u8>,
     /// Only answered calls (true) or only others (false).
@@ -142,8 +142,7 @@ async fn filter(search: &Search, store: &Store) -> Result<CdrFilter> {
 }
 
 fn vouched(word: &str) -> Result<u8, String> {
-    let found = cdr::Vouched::ALL.into_iter().find(|vouched| vouched.word() == word);
-    found.map(|vouched| vouched as u8).ok_or_else(|| "there is no such result".to_owned())
+    cdr::Vouched::of_word(word).map(|vouched| vouched as u8).ok_or_else(|| "there is no such result".to_owned())
 }
 
 async fn id<D: Object>(store: &Store, code: Option<&str>) -> Result<Option<u32>> {

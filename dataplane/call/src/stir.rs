@@ -102,17 +102,17 @@ pub fn cause_of(identity: &Identity) -> Option<Cause> {
         (Vouched::Failed, Doubt::Stale) => Some(Cause::IDENTITY_STALE),
         (Vouched::Failed, Doubt::Certificate | Doubt::Unsupported) => Some(Cause::IDENTITY_UNSUPPORTED),
         (Vouched::Failed, _) => Some(Cause::IDENTITY_INVALID),
-        (Vouched::No | Vouched::Passed | Vouched::Signed | Vouched::Relayed, _) => None,
+        (Vouched::No | Vouched::Passed | Vouched::Signed | Vouched::Relayed | Vouched::Unsigned, _) => None,
     }
 }
 
-/// What verification found, in the words of ATIS-1000074 §5.3; `None` if nobody asked.
-pub fn verstat(vouched: Vouched) -> Option<&'static str> {
+/// What verification found, as a parameter of a number (ATIS-1000074 §5.3); empty if nobody asked.
+pub fn verstat(vouched: Vouched) -> &'static [u8] {
     match vouched {
-        Vouched::Passed => Some("TN-Validation-Passed"),
-        Vouched::Failed => Some("TN-Validation-Failed"),
-        Vouched::Missing | Vouched::Unknown => Some("No-TN-Validation"),
-        Vouched::No | Vouched::Signed | Vouched::Relayed => None,
+        Vouched::Passed => b";verstat=TN-Validation-Passed",
+        Vouched::Failed => b";verstat=TN-Validation-Failed",
+        Vouched::Missing | Vouched::Unknown => b";verstat=No-TN-Validation",
+        Vouched::No | Vouched::Signed | Vouched::Relayed | Vouched::Unsigned => b"",
     }
 }
 

@@ -245,8 +245,19 @@ fn prefixes_of_a_trunk_are_no_part_of_a_number_and_another_number_is_told_as_it_
         assert_eq!((signed.orig.as_str(), signed.dest[0].as_str()), (orig, dest), "{field} {to}");
     }
     let mut stage = stage("", &rewrite("calling", "anonymous"));
-    stage.begin();
-    assert!(!stage.last(1).contains("Identity"), "what is no number is not signed for");
+    assert_eq!(tried(&mut stage), Vouched::Unsigned, "what is no number is not signed for");
+    assert!(!stage.last(1).contains("Identity"), "{}", stage.last(1));
+    let mut stage = self::stage("", &signing("missing").replace("1111", "0011"));
+    assert_eq!(tried(&mut stage), Vouched::Unsigned, "what is no key signs nothing");
+    assert_eq!(tried(&mut self::stage("", r#"{"stir":{"sign":"relay"}}"#)), Vouched::No, "nothing was to be signed");
+}
+
+/// What the record of an attempt that is refused says of its signed identity.
+fn tried(stage: &mut Stage) -> Vouched {
+    let mut call = stage.begin();
+    let refusal = reply(stage.last(1), 486, None);
+    stage.hear(&mut call, 1, &refusal, "127.0.0.3:5060");
+    stage.cdrs()[0].identity.vouched
 }
 
 #[test]

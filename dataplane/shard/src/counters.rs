@@ -89,6 +89,8 @@ counters! {
     identities_signed;
     /// Attempts that carried the signed identity that their call came with.
     identities_relayed;
+    /// Attempts that we were to sign for and could not: no telephone numbers, no key, or a message too long.
+    identities_unsigned;
     /// Certificates that the control plane was asked for, since calls needed them.
     certificates_asked;
     /// Media datagrams relayed.
@@ -157,6 +159,7 @@ impl Counters {
             Vouched::Unknown => self.identities_unknown += 1,
             Vouched::Signed => self.identities_signed += 1,
             Vouched::Relayed => self.identities_relayed += 1,
+            Vouched::Unsigned => self.identities_unsigned += 1,
         }
     }
 }

@@ -2,55 +2,28 @@
 
 use alloc::string::String;
 
-/// What became of the signed identity (RFC 8224) of a call, or of one attempt.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Vouched {
-    /// Nobody asked for it.
-    #[default]
-    No = 0,
-    /// Call: it came without one.
-    Missing = 1,
-    /// Call: it is right.
-    Passed = 2,
-    /// Call: it is wrong.
-    Failed = 3,
-    /// Call: its certificate could not be had in time, so nobody knows.
-    Unknown = 4,
-    /// Attempt: we signed.
-    Signed = 5,
-    /// Attempt: what the call came with was passed on.
-    Relayed = 6,
-}
+use units::words;
 
-impl Vouched {
-    /// All of them.
-    pub const ALL: [Vouched; 7] = [
-        Vouched::No,
-        Vouched::Missing,
-        Vouched::Passed,
-        Vouched::Failed,
-        Vouched::Unknown,
-        Vouched::Signed,
-        Vouched::Relayed,
-    ];
-
-    /// One word for operators.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Vouched::No => "no",
-            Vouched::Missing => "missing",
-            Vouched::Passed => "passed",
-            Vouched::Failed => "failed",
-            Vouched::Unknown => "unknown",
-            Vouched::Signed => "signed",
-            Vouched::Relayed => "relayed",
-        }
-    }
-
-    /// The one with this number.
-    pub fn from_code(code: u8) -> Option<Vouched> {
-        Vouched::ALL.into_iter().find(|vouched| *vouched as u8 == code)
+words! {
+    /// What became of the signed identity (RFC 8224) of a call, or of one attempt.
+    Vouched {
+        /// Nobody asked for it.
+        #[default]
+        No = 0 "no",
+        /// Call: it came without one.
+        Missing = 1 "missing",
+        /// Call: it is right.
+        Passed = 2 "passed",
+        /// Call: it is wrong.
+        Failed = 3 "failed",
+        /// Call: its certificate could not be had in time, so nobody knows.
+        Unknown = 4 "unknown",
+        /// Attempt: we signed.
+        Signed = 5 "signed",
+        /// Attempt: what the call came with was passed on.
+        Relayed = 6 "relayed",
+        /// Attempt: we were to sign and could not: its numbers are no telephone numbers, our key is none, or the message was too long.
+        Unsigned = 7 "unsigned",
     }
 }
 
@@ -82,63 +55,26 @@ impl Attest {
     }
 }
 
-/// Why a signed identity is not right, or why we did not sign.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Doubt {
-    /// There is none.
-    #[default]
-    None = 0,
-    /// It cannot be read.
-    Malformed = 1,
-    /// Another algorithm than ES256, or another kind than `shaken`.
-    Unsupported = 2,
-    /// It was signed more than a minute before or after the call came.
-    Stale = 3,
-    /// It names other numbers than the call.
-    Numbers = 4,
-    /// Its certificate is not accepted.
-    Certificate = 5,
-    /// Its certificate could not be had in time.
-    Unreachable = 6,
-    /// The signature is not that of the certificate.
-    Signature = 7,
-    /// Attempt: the numbers are none that can be signed, or the key is none.
-    Unsignable = 8,
-}
-
-impl Doubt {
-    /// All of them.
-    pub const ALL: [Doubt; 9] = [
-        Doubt::None,
-        Doubt::Malformed,
-        Doubt::Unsupported,
-        Doubt::Stale,
-        Doubt::Numbers,
-        Doubt::Certificate,
-        Doubt::Unreachable,
-        Doubt::Signature,
-        Doubt::Unsignable,
-    ];
-
-    /// One word for operators; empty for none.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Doubt::None => "",
-            Doubt::Malformed => "malformed",
-            Doubt::Unsupported => "unsupported",
-            Doubt::Stale => "stale",
-            Doubt::Numbers => "numbers",
-            Doubt::Certificate => "certificate",
-            Doubt::Unreachable => "unreachable",
-            Doubt::Signature => "signature",
-            Doubt::Unsignable => "unsignable",
-        }
-    }
-
-    /// The one with this number.
-    pub fn from_code(code: u8) -> Option<Doubt> {
-        Doubt::ALL.into_iter().find(|doubt| *doubt as u8 == code)
+words! {
+    /// Why a signed identity is not right; its word is empty where nothing is wrong.
+    Doubt {
+        /// There is none.
+        #[default]
+        None = 0 "",
+        /// It cannot be read.
+        Malformed = 1 "malformed",
+        /// Another algorithm than ES256, or another kind than `shaken`.
+        Unsupported = 2 "unsupported",
+        /// It was signed more than a minute before or after the call came.
+        Stale = 3 "stale",
+        /// It names other numbers than the call.
+        Numbers = 4 "numbers",
+        /// Its certificate is not accepted.
+        Certificate = 5 "certificate",
+        /// Its certificate could not be had in time.
+        Unreachable = 6 "unreachable",
+        /// The signature is not that of the certificate.
+        Signature = 7 "signature",
     }
 }
 

@@ -6,7 +6,7 @@ use core::net::SocketAddr;
 
 use units::{
     AccountId, AttemptIndex, CallId, CarrierId, Cause, EgressTrunkId, GrantId, IngressTrunkId, Instant, Jurisdiction,
-    Money, Number, Revision, ShardId, Suite, Terms, WallTime,
+    Money, Number, Revision, ShardId, Suite, Terms, WallTime, words,
 };
 
 use crate::identity::Identity;
@@ -99,45 +99,22 @@ pub struct Quality {
     pub mos_x100: u16,
 }
 
-/// What became of the wish to record a call.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Recorded {
-    /// Nobody wished it.
-    #[default]
-    No = 0,
-    /// All that was said while it was wished went to the file.
-    Yes = 1,
-    /// Parts are silence in the file: they were lost on the way to it, or said by a codec that cannot be decoded here.
-    Gaps = 2,
-    /// There is no file: all that was said was said by a codec that cannot be decoded here.
-    Codec = 3,
-    /// There is no file: no voice came by us.
-    Silent = 4,
-    /// There is no file: all was lost on the way to it.
-    Lost = 5,
-}
-
-impl Recorded {
-    /// All of them.
-    pub const ALL: [Recorded; 6] =
-        [Recorded::No, Recorded::Yes, Recorded::Gaps, Recorded::Codec, Recorded::Silent, Recorded::Lost];
-
-    /// One word for operators.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Recorded::No => "no",
-            Recorded::Yes => "yes",
-            Recorded::Gaps => "gaps",
-            Recorded::Codec => "codec",
-            Recorded::Silent => "silent",
-            Recorded::Lost => "lost",
-        }
-    }
-
-    /// The one with this number.
-    pub fn from_code(code: u8) -> Option<Recorded> {
-        Recorded::ALL.into_iter().find(|recorded| *recorded as u8 == code)
+words! {
+    /// What became of the wish to record a call.
+    Recorded {
+        /// Nobody wished it.
+        #[default]
+        No = 0 "no",
+        /// All that was said while it was wished went to the file.
+        Yes = 1 "yes",
+        /// Parts are silence in the file: they were lost on the way to it, or said by a codec that cannot be decoded here.
+        Gaps = 2 "gaps",
+        /// There is no file: all that was said was said by a codec that cannot be decoded here.
+        Codec = 3 "codec",
+        /// There is no file: no voice came by us.
+        Silent = 4 "silent",
+        /// There is no file: all was lost on the way to it.
+        Lost = 5 "lost",
     }
 }
 

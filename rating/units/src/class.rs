@@ -1,45 +1,6 @@
 //! Which calls a rate is for, besides its prefix: hours and jurisdiction.
 
-use core::fmt;
-
-macro_rules! words {
-    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $code:literal $word:literal,)* }) => {
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[repr(u8)]
-        pub enum $name {
-            $($(#[$doc])* $variant = $code,)*
-        }
-
-        impl $name {
-            /// All of them, in order of their numbers.
-            pub const ALL: &[$name] = &[$($name::$variant),*];
-
-            /// Its word in sheets, YAML and API.
-            pub const fn word(self) -> &'static str {
-                match self {
-                    $($name::$variant => $word,)*
-                }
-            }
-
-            /// The one with this word, in small letters.
-            pub fn of_word(word: &str) -> Option<$name> {
-                $name::ALL.iter().copied().find(|known| known.word() == word)
-            }
-
-            /// The one with this number.
-            pub fn from_code(code: u8) -> Option<$name> {
-                $name::ALL.get(usize::from(code)).copied()
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.word())
-            }
-        }
-    };
-}
+use crate::words;
 
 words! {
     /// A class of hours, as the calendar of a deck divides them.

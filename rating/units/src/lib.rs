@@ -15,6 +15,7 @@ mod percent;
 mod suite;
 mod terms;
 mod time;
+mod words;
 
 pub use cause::Cause;
 pub use class::{Hours, Jurisdiction, RateClass};

@@ -162,7 +162,8 @@ impl From<cdr::Recorded> for Recorded {
 }
 
 /// What became of a signed identity. Of a call: `no` (its trunk does not look), `missing`, `passed`, `failed`, or `unknown` (its certificate
-/// could not be had in time). Of an attempt: `no`, `signed` by us, or `relayed` as it came.
+/// could not be had in time). Of an attempt: `no`, `signed` by us, `relayed` as it came, or `unsigned`: it was to be signed and could not, since its
+/// numbers are no telephone numbers, the key is none, or the message was too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Vouched {
@@ -180,12 +181,14 @@ pub enum Vouched {
     Signed,
     /// As it came.
     Relayed,
+    /// Neither, though asked for.
+    Unsigned,
 }
 
 impl From<Vouched> for cdr::Vouched {
     fn from(vouched: Vouched) -> cdr::Vouched {
         let same = |known: &cdr::Vouched| Vouched::from(*known) == vouched;
-        cdr::Vouched::ALL.into_iter().find(same).unwrap_or_default()
+        cdr::Vouched::ALL.iter().copied().find(same).unwrap_or_default()
     }
 }
 
@@ -199,6 +202,7 @@ impl From<cdr::Vouched> for Vouched {
             cdr::Vouched::Unknown => Vouched::Unknown,
             cdr::Vouched::Signed => Vouched::Signed,
             cdr::Vouched::Relayed => Vouched::Relayed,
+            cdr::Vouched::Unsigned => Vouched::Unsigned,
         }
     }
 }
@@ -276,9 +280,8 @@ pub struct Cdr {
     pub identity: Vouched,
     /// What the signed identity attests: `A`, `B` or `C`; absent without one.
     pub attestation: Option<String>,
-    /// Why the signed identity is wrong, or why an attempt carries none of ours: `malformed`, `unsupported` (algorithm or kind), `stale`,
-    /// `numbers` (of another call), `certificate` (not accepted), `unreachable` (its certificate), `signature`, `unsignable` (numbers that are
-    /// none); absent where nothing is.
+    /// Why the signed identity is wrong: `malformed`, `unsupported` (algorithm or kind), `stale`, `numbers` (of another call), `certificate` (not
+    /// accepted), `unreachable` (its certificate), `signature`; absent where nothing is.
     pub identity_doubt: Option<String>,
     /// The UUID that says where the call began, by its signed identity.
     pub identity_origin: Option<String>,

@@ -7,7 +7,7 @@ use cdr::{Attest, Doubt, Identity, Vouched};
 use rating::Rules;
 use sha2::{Digest, Sha256};
 use sip::{Message, Printer, parse};
-use snapshot::policy::{IdentityHeader, RewriteField, Signer, StirSign, StirVerify, uuid};
+use snapshot::policy::{IdentityHeader, RewriteField, StirSign, StirVerify, uuid};
 use units::{EgressTrunkId, Number};
 
 use crate::call::outbound::carries;
@@ -83,15 +83,7 @@ impl Call {
 
     /// What the terminator is told of it, as a parameter of the caller's number.
     pub(super) fn verstat(&self, rules: &Rules) -> &'static [u8] {
-        if !rules.policy.stir.verstat {
-            return b"";
-        }
-        match verstat(self.identity.vouched) {
-            Some("TN-Validation-Passed") => b";verstat=TN-Validation-Passed",
-            Some("TN-Validation-Failed") => b";verstat=TN-Validation-Failed",
-            Some(_) => b";verstat=No-TN-Validation",
-            None => b"",
-        }
+        if rules.policy.stir.verstat { verstat(self.identity.vouched) } else { b"" }
     }
 
     /// Adds the signed identity that this attempt carries by its trunk's policy, and says which.
@@ -108,23 +100,15 @@ impl Call {
         if stir.sign == StirSign::Off || (self.caller.private && !rules.policy.identity.trusted) {
             return Identity::default();
         }
-        let unsigned = Identity { doubt: Doubt::Unsignable, ..Identity::default() };
-        let Some((orig, dest)) = self.told_numbers(ctx, rules, numbers) else { return unsigned };
-        let relayed = match stir.sign {
-            StirSign::Off | StirSign::Always => None,
-            StirSign::Relay | StirSign::Missing => self.relayed(&orig, &dest, lines),
-        };
         let signs = matches!(stir.sign, StirSign::Missing | StirSign::Always);
-        let identity = match (relayed, &stir.signer, rules.signing_key) {
-            (Some(relayed), _, _) => relayed,
-            (None, Some(signer), Some(key)) if signs => {
-                self.signed(ctx, (signer, &key), (&orig, &dest), lines).unwrap_or(unsigned)
-            }
-            (None, _, _) => Identity::default(),
-        };
-        if identity.vouched != Vouched::No {
-            ctx.desk.out.list.push(Effect::Count(Count::Vouched(identity.vouched)));
-        }
+        let told = self.told_numbers(ctx, rules, numbers);
+        let identity = told.and_then(|(orig, dest)| {
+            let relayed = if stir.sign == StirSign::Always { None } else { self.relayed(&orig, &dest, lines) };
+            relayed.or_else(|| if signs { self.signed(ctx, rules, (&orig, &dest), lines) } else { None })
+        });
+        let without = if signs { Vouched::Unsigned } else { Vouched::No };
+        let identity = identity.unwrap_or(Identity { vouched: without, ..Identity::default() });
+        ctx.desk.out.list.push(Effect::Count(Count::Vouched(identity.vouched)));
         identity
     }
 
@@ -161,13 +145,15 @@ impl Call {
         Some(Identity { vouched: Vouched::Relayed, ..signed.said() })
     }
 
+    /// Signs for the caller; `None` where no key is, or no room.
     fn signed(
         &self,
         ctx: &Context<'_>,
-        (signer, key): (&Signer, &[u8; 32]),
+        rules: &Rules,
         (orig, dest): (&Number, &Number),
         lines: &mut Vec<u8>,
     ) -> Option<Identity> {
+        let (signer, key) = rules.policy.stir.signer.as_ref().zip(rules.signing_key.as_ref())?;
         let admission = &self.opening.admission;
         let stir = &ctx.policies.ingress(admission.ingress).policy.stir;
         // What came with a wrong identity is vouched for by nobody.

@@ -3312,9 +3312,8 @@ export interface components {
             /** @description What became of its signed identity (STIR/SHAKEN). */
             identity: components["schemas"]["Vouched"];
             /**
-             * @description Why the signed identity is wrong, or why an attempt carries none of ours: `malformed`, `unsupported` (algorithm or kind), `stale`,
-             *     `numbers` (of another call), `certificate` (not accepted), `unreachable` (its certificate), `signature`, `unsignable` (numbers that are
-             *     none); absent where nothing is.
+             * @description Why the signed identity is wrong: `malformed`, `unsupported` (algorithm or kind), `stale`, `numbers` (of another call), `certificate` (not
+             *     accepted), `unreachable` (its certificate), `signature`; absent where nothing is.
              */
             identity_doubt?: string | null;
             /** @description The UUID that says where the call began, by its signed identity. */
@@ -9279,10 +9278,11 @@ export interface components {
         };
         /**
          * @description What became of a signed identity. Of a call: `no` (its trunk does not look), `missing`, `passed`, `failed`, or `unknown` (its certificate
-         *     could not be had in time). Of an attempt: `no`, `signed` by us, or `relayed` as it came.
+         *     could not be had in time). Of an attempt: `no`, `signed` by us, `relayed` as it came, or `unsigned`: it was to be signed and could not, since its
+         *     numbers are no telephone numbers, the key is none, or the message was too long.
          * @enum {string}
          */
-        Vouched: "no" | "missing" | "passed" | "failed" | "unknown" | "signed" | "relayed";
+        Vouched: "no" | "missing" | "passed" | "failed" | "unknown" | "signed" | "relayed" | "unsigned";
         /** @description A plan and a sell deck instead of the trunk's own. */
         Way: {
             /** @default null */
@@ -10549,7 +10549,7 @@ export interface operations {
                 /** @description Only with this SIP status. */
                 sip_status?: number;
                 /** @description Only with this result of the signed identity. */
-                identity?: "no" | "missing" | "passed" | "failed" | "unknown" | "signed" | "relayed";
+                identity?: "no" | "missing" | "passed" | "failed" | "unknown" | "signed" | "relayed" | "unsigned";
                 /** @description Only answered, or only not answered. */
                 answered?: boolean;
                 /** @description Only this call. */
@@ -10652,7 +10652,7 @@ export interface operations {
                 /** @description Only with this SIP status. */
                 sip_status?: number;
                 /** @description Only with this result of the signed identity. */
-                identity?: "no" | "missing" | "passed" | "failed" | "unknown" | "signed" | "relayed";
+                identity?: "no" | "missing" | "passed" | "failed" | "unknown" | "signed" | "relayed" | "unsigned";
                 /** @description Only answered, or only not answered. */
                 answered?: boolean;
                 /** @description Only this call. */

@@ -30,7 +30,7 @@ const SCOPES: { name: string; query: Record<string, string> }[] = [
   { name: 'identity wrong', query: { identity: 'failed' } },
 ];
 
-const IDENTITIES: Cdr['identity'][] = ['no', 'missing', 'passed', 'failed', 'unknown', 'signed', 'relayed'];
+const IDENTITIES: Cdr['identity'][] = ['no', 'missing', 'passed', 'failed', 'unknown', 'signed', 'relayed', 'unsigned'];
 
 const PARTY: Record<string, string> = { ingress: 'orig', egress: 'term', switch: 'switch' };
 

@@ -60,7 +60,7 @@ function Summary({ call }: { call: Cdr }) {
 }
 
 const IDENTITY: Record<Cdr['identity'], string> = {
-  no: '', missing: 'none came', passed: 'right', failed: 'wrong', unknown: 'its certificate could not be had', signed: 'signed by us', relayed: 'passed on',
+  no: '', missing: 'none came', passed: 'right', failed: 'wrong', unknown: 'its certificate could not be had', signed: 'signed by us', relayed: 'passed on', unsigned: 'could not be signed by us',
 };
 
 const RECORDED: Record<Cdr['recorded'], string> = {

@@ -3,7 +3,7 @@
 
 mod chain;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -48,7 +48,9 @@ pub struct Certificates {
     roots: Option<PathBuf>,
     posts: Posts,
     known: Arc<Mutex<HashMap<String, Certificate>>>,
-    /// Fetches under way, by host.
+    /// Addresses that are being fetched.
+    fetching: Arc<Mutex<HashSet<String>>>,
+    /// The same by host.
     room: Room,
 }
 
@@ -66,20 +68,33 @@ impl Certificates {
         Ok(Certificates { roots: options.stir_roots.clone(), posts, ..Certificates::default() })
     }
 
-    /// Tells what is known of a certificate, after it was fetched if need be. Too many at once are not begun: their calls go on without.
+    /// Tells what is known of a certificate, after it was fetched if need be. One that is being fetched is not fetched again: what comes of it is told
+    /// to whoever asked first, for all. Too many at once are not begun: their calls go on without.
     pub fn fetch(&self, x5u: String, tell: mpsc::Sender<Certificate>) {
+        let known = self.remembered(&x5u);
         let host = x5u.split('/').nth(2).unwrap_or_default().to_owned();
-        if self.remembered(&x5u).is_none() && !self.room.plan().has_room(&host) {
-            return tracing::debug!(x5u, "too many certificates are being fetched");
+        if known.is_none() {
+            let mut fetching = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
+            if fetching.contains(&x5u) {
+                return;
+            }
+            if !self.room.plan().has_room(&host) {
+                return tracing::debug!(x5u, "too many certificates are being fetched");
+            }
+            fetching.insert(x5u.clone());
+            self.room.begin(&host);
         }
-        self.room.begin(&host);
         let own = self.clone();
         tokio::spawn(async move {
-            let certificate = match own.remembered(&x5u) {
+            let certificate = match known {
                 Some(known) => known,
-                None => own.fetched(x5u).await,
+                None => {
+                    let certificate = own.fetched(x5u).await;
+                    own.fetching.lock().unwrap_or_else(PoisonError::into_inner).remove(&certificate.x5u);
+                    own.room.end(&host);
+                    certificate
+                }
             };
-            own.room.end(&host);
             // A connection that has gone took its data plane along.
             let _ = tell.send(certificate).await;
         });

@@ -144,6 +144,15 @@ async fn certificates_come_from_where_they_may_and_are_remembered() {
     assert!((60..=180).contains(&lasts_s), "max-age holds: {lasts_s}");
     assert_eq!(told(&from_here, at("good")).await, good);
     assert_eq!(asked.load(Ordering::SeqCst), 1, "it was remembered");
+    let (again, (tell, mut heard)) = (of(roots.clone(), &["127.0.0.0/8"]).unwrap(), mpsc::channel(8));
+    (0..8).for_each(|_| again.fetch(at("good"), tell.clone()));
+    drop(tell);
+    assert!(matches!(heard.recv().await.unwrap().key, CertificateKey::Good { .. }));
+    assert_eq!(
+        (heard.recv().await, asked.load(Ordering::SeqCst)),
+        (None, 2),
+        "eight shards ask, and it is fetched once"
+    );
     for path in ["long", "elsewhere", "nowhere"] {
         assert_eq!(told(&from_here, at(path)).await.key, CertificateKey::Unreachable, "{path}");
     }

@@ -40,12 +40,16 @@ pub struct StirOptions {
     /// if not given. In TANDEM_STIR_FROM with commas between.
     #[arg(long, value_name = "ADDR[/BITS]", env = "TANDEM_STIR_FROM", value_delimiter = ',')]
     pub stir_from: Vec<String>,
+    /// A PEM file with the authorities behind the https servers that certificates of signers come from, where they are none of the web's. It is read
+    /// again for every certificate that is fetched.
+    #[arg(long, value_name = "FILE", env = "TANDEM_STIR_HTTPS_CA")]
+    pub stir_https_ca: Option<PathBuf>,
 }
 
 /// Fetches, judges and remembers. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Certificates {
-    roots: Option<PathBuf>,
+    options: StirOptions,
     posts: Posts,
     known: Arc<Mutex<HashMap<String, Certificate>>>,
     /// Addresses that are being fetched.
@@ -65,7 +69,8 @@ impl Certificates {
         if let Some(path) = &options.stir_roots {
             authorities(path)?;
         }
-        Ok(Certificates { roots: options.stir_roots.clone(), posts, ..Certificates::default() })
+        posts.agent(FETCH_MAX, true, options.stir_https_ca.as_deref()).context("--stir-https-ca")?;
+        Ok(Certificates { options: options.clone(), posts, ..Certificates::default() })
     }
 
     /// Tells what is known of a certificate, after it was fetched if need be. One that is being fetched is not fetched again: what comes of it is told
@@ -106,8 +111,8 @@ impl Certificates {
     }
 
     async fn fetched(&self, x5u: String) -> Certificate {
-        let (posts, roots, url) = (self.posts.clone(), self.roots.clone(), x5u.clone());
-        let judged = tokio::task::spawn_blocking(move || judge(&posts, roots.as_deref(), &url)).await;
+        let (posts, options, url) = (self.posts.clone(), self.options.clone(), x5u.clone());
+        let judged = tokio::task::spawn_blocking(move || judge(&posts, &options, &url)).await;
         let now = SystemTime::now();
         let (key, until) = match judged {
             Ok(Ok(good)) => (CertificateKey::Good { point: good.point }, good.until),
@@ -147,12 +152,12 @@ struct Good {
     until: SystemTime,
 }
 
-fn judge(posts: &Posts, roots: Option<&Path>, url: &str) -> Result<Good, Unfit> {
-    let Some(roots) = roots else {
+fn judge(posts: &Posts, options: &StirOptions, url: &str) -> Result<Good, Unfit> {
+    let Some(roots) = &options.stir_roots else {
         return Err(Unfit::Unreachable("--stir-roots names no authorities".into()));
     };
     let authorities = authorities(roots).map_err(|error| Unfit::Unreachable(format!("{error:#}")))?;
-    let (pem, age) = get(posts, url).map_err(Unfit::Unreachable)?;
+    let (pem, age) = get(posts, options.stir_https_ca.as_deref(), url).map_err(Unfit::Unreachable)?;
     let now = SystemTime::now();
     let leaf = authorities.believe(&pem, now)?;
     let [usual, least, most] = GOOD;
@@ -161,12 +166,13 @@ fn judge(posts: &Posts, roots: Option<&Path>, url: &str) -> Result<Good, Unfit> 
 }
 
 /// What is there, and how long its server lets it be kept (RFC 9111 §5.2.2.1).
-fn get(posts: &Posts, url: &str) -> Result<(Vec<u8>, Option<Duration>), String> {
+fn get(posts: &Posts, ca: Option<&Path>, url: &str) -> Result<(Vec<u8>, Option<Duration>), String> {
     let secure = url.starts_with("https://");
     if !secure && !url.starts_with("http://") {
         return Err("it is at no https address".into());
     }
-    let said = posts.agent(FETCH_MAX, !secure).get(url).call();
+    let agent = posts.agent(FETCH_MAX, !secure, ca).map_err(|flaw| format!("--stir-https-ca: {flaw}"))?;
+    let said = agent.get(url).call();
     let mut answer = said.map_err(|flaw| flaw.to_string())?;
     // A redirection is not followed: where it leads, nobody signed.
     if answer.status().as_u16() != 200 {

@@ -2,10 +2,11 @@
 //! allowed, whatever a name says at the moment of the POST.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
+use std::{fmt, io};
 
 use base64ct::{Base64, Encoding};
 use hmac::{Hmac, KeyInit, Mac};
@@ -97,7 +98,7 @@ impl Posts {
         let signature = secret.map(|secret| signature(secret, id, &at, &body));
         let (posts, url, id) = (self.clone(), url.to_owned(), id.to_owned());
         let sent = tokio::task::spawn_blocking(move || {
-            let agent = posts.agent(ANSWER_MAX, false);
+            let agent = posts.agent(ANSWER_MAX, false, None)?;
             let request = agent.post(&url).header("content-type", "application/json").header("webhook-id", &id);
             let request = request.header("webhook-timestamp", &at);
             let request = match &signature {
@@ -118,13 +119,17 @@ impl Posts {
         }
     }
 
-    /// What makes the connections: within `patience` for all of an exchange, and if asked to `named` networks alone.
-    pub(crate) fn agent(&self, patience: Duration, named: bool) -> ureq::Agent {
+    /// What makes the connections: within `patience` for all of an exchange, and if asked to `named` networks alone. By https it believes the authorities
+    /// in this file; those of the web without one.
+    ///
+    /// # Errors
+    /// The file cannot be read, or no certificate stands in it.
+    pub(crate) fn agent(&self, patience: Duration, named: bool, ca: Option<&Path>) -> io::Result<ureq::Agent> {
         // By no proxy of the environment: it would resolve the name anew, where nobody looks at what comes of it.
         let settings = ureq::Agent::config_builder().timeout_global(Some(patience)).max_redirects(0).proxy(None);
-        let settings = settings.build();
+        let settings = settings.tls_config(files::tls(ca)?).build();
         let names = Guarded { names: DefaultResolver::default(), posts: self.clone(), named };
-        ureq::Agent::with_parts(settings, DefaultConnector::default(), names)
+        Ok(ureq::Agent::with_parts(settings, DefaultConnector::default(), names))
     }
 }
 

@@ -1,10 +1,10 @@
 //! Which certificates of signers are fetched and believed: OpenSSL makes them, a server of a few lines has them.
 #![allow(clippy::unwrap_used, reason = "in a story a surprise ends the test")]
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
@@ -133,7 +133,7 @@ async fn certificates_come_from_where_they_may_and_are_remembered() {
     let roots = Some(folder.path().join("root.crt"));
     let of = |stir_roots: Option<PathBuf>, from: &[&str]| {
         let stir_from = from.iter().map(ToString::to_string).collect();
-        Certificates::of(&StirOptions { stir_roots, stir_from })
+        Certificates::of(&StirOptions { stir_roots, stir_from, stir_https_ca: None })
     };
     let from_here = of(roots.clone(), &["127.0.0.0/8"]).unwrap();
     let at = |path: &str| format!("http://127.0.0.1:{port}/{path}");
@@ -171,4 +171,61 @@ async fn certificates_come_from_where_they_may_and_are_remembered() {
     assert_eq!(told(&without, at("good")).await.key, CertificateKey::Unreachable, "nobody is believed");
     assert!(asked.load(Ordering::SeqCst) <= before + 1, "none of these was asked, but for a handshake that was none");
     assert!(of(Some(folder.path().join("nothing")), &[]).is_err() && of(None, &["10.0.0.1/8"]).is_err());
+}
+
+/// OpenSSL's own https server, which has the files of its folder.
+struct Https(Child, u16);
+
+impl Https {
+    fn serve(folder: &Path, name: &str) -> Https {
+        let [certificate, key] = ["crt", "key"].map(|kind| format!("{name}.{kind}"));
+        let words = ["s_server", "-WWW", "-accept", "127.0.0.1:0", "-cert", &certificate, "-key", &key];
+        let mut server = Command::new("openssl");
+        let server = server.args(words).current_dir(folder).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut server = server.spawn().expect("openssl is installed");
+        let mut lines = BufReader::new(server.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let port = lines.find_map(|line| line.strip_prefix("ACCEPT ")?.rsplit(':').next()?.parse().ok());
+        // Whoever stops reading would stop it.
+        std::thread::spawn(move || lines.for_each(drop));
+        Https(server, port.expect("it listens"))
+    }
+}
+
+impl Drop for Https {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test]
+async fn certificates_come_by_https_from_servers_whose_authority_is_believed() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    ["root", "own", "nobody"].iter().for_each(|name| authority(at, name));
+    by(at, "direct", "root", (&P256, "2"), SPC);
+    by(at, "server", "own", (&P256, "2"), "subjectAltName=IP:127.0.0.1\n");
+    by(at, "misnamed", "own", (&P256, "2"), "subjectAltName=IP:127.0.0.2\n");
+    let (server, misnamed) = (Https::serve(at, "server"), Https::serve(at, "misnamed"));
+    let of = |from: &str, ca: Option<&str>| {
+        let file = |name: &str| Some(at.join(name));
+        let (stir_roots, stir_https_ca) = (file("root.crt"), ca.and_then(file));
+        Certificates::of(&StirOptions { stir_roots, stir_from: vec![from.to_owned()], stir_https_ca })
+    };
+    let x5u = |server: &Https, file: &str| format!("https://127.0.0.1:{}/{file}", server.1);
+    let good = told(&of("127.0.0.0/8", Some("own.crt")).unwrap(), x5u(&server, "direct.crt")).await;
+    assert!(matches!(good.key, CertificateKey::Good { .. }), "{good:?}");
+    let rows = [
+        ("another authority", "127.0.0.0/8", Some("nobody.crt"), &server),
+        ("the web's authorities", "127.0.0.0/8", None, &server),
+        ("another address", "127.0.0.0/8", Some("own.crt"), &misnamed),
+        ("another network", "10.0.0.0/8", Some("own.crt"), &server),
+    ];
+    for (what, from, ca, server) in rows {
+        let none = told(&of(from, ca).unwrap(), x5u(server, "direct.crt")).await;
+        assert_eq!(none.key, CertificateKey::Unreachable, "{what}");
+    }
+    let refused = told(&of("127.0.0.0/8", Some("own.crt")).unwrap(), x5u(&server, "server.crt")).await;
+    assert_eq!(refused.key, CertificateKey::Refused, "who serves it does not vouch for it");
+    assert!(of("127.0.0.0/8", Some("server.key")).is_err() && of("127.0.0.0/8", Some("nothing")).is_err());
 }

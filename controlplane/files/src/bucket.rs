@@ -175,7 +175,11 @@ fn refusal(code: u16, answer: &mut Response<Body>) -> String {
     format!("S3 answered {code} {}: {}", part("Code").unwrap_or("?"), part("Message").unwrap_or("?"))
 }
 
-fn tls(ca: Option<&Path>) -> io::Result<TlsConfig> {
+/// How https is spoken where the server's certificate is by an authority in this PEM file; by one of the web's without a file.
+///
+/// # Errors
+/// The file cannot be read, or no certificate stands in it.
+pub fn tls(ca: Option<&Path>) -> io::Result<TlsConfig> {
     let Some(path) = ca else { return Ok(TlsConfig::default()) };
     let pem = fs::read(path)?;
     let certificates = parse_pem(&pem).filter_map(|item| match item {

@@ -27,6 +27,7 @@ use crate::copy::Copier;
 use crate::ledger::Ledger;
 use crate::stop::Stop;
 
+pub use crate::bucket::tls;
 pub use crate::find::Found;
 pub use crate::place::{Place, Unreadable};
 

@@ -10,6 +10,7 @@ use snapshot::policy::{Digest, Signer};
 use snapshot::{Policy, PolicyFlaw, Side};
 
 use crate::error::{Result, StoreError};
+use crate::ledger::hex;
 use crate::sql::Row;
 
 /// Characters of a password at most.
@@ -97,10 +98,6 @@ fn hash(digest: &mut Digest) {
     let a1 = format!("{}:{}:{}", digest.user, digest.realm, core::mem::take(&mut digest.password));
     digest.ha1_md5 = hex(&Md5::digest(&a1));
     digest.ha1_sha256 = hex(&Sha256::digest(&a1));
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The policy as people may see it: with user and realm, without anything made of the password.

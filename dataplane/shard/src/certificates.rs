@@ -4,9 +4,9 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
 
-use call::stir::{KEY_TIMEOUT_MS, Keys, PublicKey, Seals, Told};
+use call::stir::{KEY_TIMEOUT_MS, Keys, Seals, Told};
 use panel::wire::{Certificate, CertificateKey};
-use units::{Clock, Instant, WallTime};
+use units::{Clock, Instant, WallTime, from_hex};
 
 use crate::table::CallRef;
 use crate::{Effect, Effects, Shard};
@@ -43,7 +43,7 @@ impl Shard {
     pub fn on_certificate(&mut self, clock: Clock, certificate: Certificate, out: &mut Effects) {
         let Certificate { x5u, key, until } = certificate;
         let told = match &key {
-            CertificateKey::Good { point } => point_of(point).map_or(Told::Refused, |point| Told::Key(Box::new(point))),
+            CertificateKey::Good { point } => from_hex(point).map_or(Told::Refused, |point| Told::Key(Box::new(point))),
             CertificateKey::Refused => Told::Refused,
             CertificateKey::Unreachable => Told::Unreachable,
         };
@@ -56,16 +56,4 @@ impl Shard {
             self.with_call(clock, at, out, |call, ctx| call.on_certificate(ctx));
         }
     }
-}
-
-/// A point as 130 hexadecimal digits.
-fn point_of(digits: &str) -> Option<PublicKey> {
-    let mut point = [0; 65];
-    if digits.len() != 2 * point.len() || !digits.is_ascii() {
-        return None;
-    }
-    for (place, byte) in point.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&digits[2 * place..2 * place + 2], 16).ok()?;
-    }
-    Some(point)
 }

@@ -246,7 +246,12 @@ fn who_signs_has_a_key_and_says_where_its_certificate_is() {
         assert_eq!(refused(&text, Side::Egress).map(|(field, _)| field), field, "{text}");
     }
     assert_eq!(refused(&signs("https://a.example/b", "", &number), Side::Ingress), Some(("stir.sign", None)));
-    assert_eq!(refused(r#"{"stir":{"origid":"1-2"}}"#, Side::Ingress), Some(("stir.origid", None)));
+    let origid = |text: &str| refused(&format!(r#"{{"stir":{{"origid":"{text}"}}}}"#), Side::Ingress);
+    assert_eq!(origid("123e4567-E89B-42d3-a456-42665544000f"), None);
+    for text in ["1-2", "123e4567-e89b-42d3-a456-42665544000g", "123e4567-e89b42d3-a456-4266-5544000f", &"0".repeat(36)]
+    {
+        assert_eq!(origid(text), Some(("stir.origid", None)), "{text}");
+    }
     assert_eq!(refused(r#"{"stir":{"numbers":["44","+44"]}}"#, Side::Ingress), Some(("stir.numbers", Some(1))));
     assert_eq!(refused(r#"{"stir":{"verify":"report"}}"#, Side::Egress), Some(("stir.verify", None)));
     let told = read(&signs("https://a.example/b", "hush", &number));

@@ -8,7 +8,7 @@ use regex::{Regex, RegexBuilder};
 use snapshot::policy::{Number as Line, NumberKind, RewriteField};
 use snapshot::routing::decimal;
 use snapshot::{Policy, PolicyFlaw, Side};
-use units::{Cause, Money, NodeId, Number};
+use units::{Cause, Money, NodeId, Number, from_hex};
 
 use crate::quality::Formula;
 
@@ -78,8 +78,9 @@ impl Rules {
             .enumerate()
             .map(|(place, rule)| Ok((rule.field, listed("rewrite.pattern", place, &rule.pattern)?)));
         let numbers = &policy.numbers;
-        let secret = policy.digest.as_ref().and_then(|digest| Some((hex(&digest.ha1_md5)?, hex(&digest.ha1_sha256)?)));
-        let signing_key = policy.stir.signer.as_ref().and_then(|signer| hex(&signer.private_number));
+        let secret =
+            policy.digest.as_ref().and_then(|digest| Some((from_hex(&digest.ha1_md5)?, from_hex(&digest.ha1_sha256)?)));
+        let signing_key = policy.stir.signer.as_ref().and_then(|signer| from_hex(&signer.private_number));
         let formula = Formula::parse(&policy.quality.formula)
             .map_err(|fault| PolicyFlaw::new("quality.formula", format!("{fault}")))?;
         let ceilings = Ceilings {
@@ -202,17 +203,6 @@ impl Lines {
             || (!self.prefixes.is_empty() && (1..=text.len()).any(|length| has(&self.prefixes, &text[..length])))
             || self.regexes.iter().any(|regex| regex.is_match(text))
     }
-}
-
-fn hex<const N: usize>(digits: &str) -> Option<[u8; N]> {
-    let mut bytes = [0; N];
-    if digits.len() != 2 * N || !digits.is_ascii() {
-        return None;
-    }
-    for (place, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&digits[2 * place..2 * place + 2], 16).ok()?;
-    }
-    Some(bytes)
 }
 
 /// Compiles an expression of a list.

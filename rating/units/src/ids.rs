@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::from_hex;
+
 macro_rules! ids {
     ($($(#[$meta:meta])* $name:ident($inner:ty);)*) => {$(
         $(#[$meta])*
@@ -101,17 +103,7 @@ impl CallId {
 
     /// Reads the 32 hexadecimal digits that [`CallId`] prints; the attempt's place is ignored.
     pub fn parse(text: &str) -> Option<CallId> {
-        let digits = text.as_bytes();
-        if digits.len() != 32 {
-            return None;
-        }
-        let mut bytes = [0; 16];
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            let high = char::from(pair[0]).to_digit(16)?;
-            let low = char::from(pair[1]).to_digit(16)?;
-            *byte = (high * 16 + low) as u8;
-        }
-        Some(CallId::from_bytes(bytes).0)
+        from_hex(text).map(|bytes| CallId::from_bytes(bytes).0)
     }
 }
 

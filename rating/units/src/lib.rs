@@ -7,6 +7,7 @@ extern crate alloc;
 
 mod cause;
 mod class;
+mod hex;
 mod ids;
 mod money;
 pub mod mutant;
@@ -19,6 +20,7 @@ mod words;
 
 pub use cause::Cause;
 pub use class::{Hours, Jurisdiction, RateClass};
+pub use hex::from_hex;
 pub use ids::{
     AccountId, AttemptIndex, CallId, CarrierId, DeckId, EgressTrunkId, GrantId, IngressTrunkId, NodeId, PlanId,
     Revision, ShardId, TrunkGroupId,

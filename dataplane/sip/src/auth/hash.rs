@@ -4,6 +4,7 @@ use core::fmt;
 
 use md5::Md5;
 use sha2::{Digest, Sha256};
+use units::from_hex;
 
 /// The end of an algorithm's name whose secret is mixed with both nonces.
 pub(crate) const MIXED: &[u8] = b"-sess";
@@ -77,7 +78,7 @@ impl<'a> Secret<'a> {
     /// The secret whose hashes are written as hexadecimal digits; `None` if they are not 32 and 64 of them.
     #[must_use]
     pub fn from_hex(user: &'a str, realm: &'a str, ha1_md5: &str, ha1_sha256: &str) -> Option<Secret<'a>> {
-        Some(Secret { user, realm, ha1_md5: unhex(ha1_md5)?, ha1_sha256: unhex(ha1_sha256)? })
+        Some(Secret { user, realm, ha1_md5: from_hex(ha1_md5)?, ha1_sha256: from_hex(ha1_sha256)? })
     }
 
     fn ha1(&self, algorithm: Algorithm) -> Hex {
@@ -167,17 +168,6 @@ impl Hex {
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.digits[..self.length]
     }
-}
-
-fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let mut bytes = [0; N];
-    if text.len() != N * 2 {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        *byte = (char::from(pair[0]).to_digit(16)? * 16 + char::from(pair[1]).to_digit(16)?) as u8;
-    }
-    Some(bytes)
 }
 
 /// Are two texts the same? Looks at every byte, so that the time it takes tells nothing of where they differ.

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 use core::net::SocketAddr;
 
-use units::Money;
+use units::{Money, from_hex};
 
 use super::{Digest, Header, Number, NumberKind, Policy, Registration, Rewrite, Signer, StirSign};
 use crate::routing::decimal;
@@ -473,26 +473,15 @@ fn check_signer(signer: &Signer) -> Check {
     if !signer.private_key.is_empty() {
         return flaw("stir.signer.private_key", "must be taken apart before it is kept");
     }
-    let digits = &signer.private_number;
-    match digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        true => Ok(()),
-        false => flaw("stir.signer.private_number", "needs 64 hexadecimal digits"),
+    match from_hex::<32>(&signer.private_number) {
+        Some(_) => Ok(()),
+        None => flaw("stir.signer.private_number", "needs 64 hexadecimal digits"),
     }
 }
 
-/// The bytes of a UUID as it is written (RFC 9562 §4).
+/// The bytes of a UUID as it is written (RFC 9562 §4); `None` for any other text.
 pub fn uuid(text: &str) -> Option<[u8; 16]> {
-    let text = text.as_bytes();
-    if text.len() != 36 || [8, 13, 18, 23].iter().any(|place| text[*place] != b'-') {
-        return None;
-    }
-    let mut digits = text.iter().enumerate().filter(|(place, _)| !matches!(place, 8 | 13 | 18 | 23));
-    let mut digit = || char::from(*digits.next()?.1).to_digit(16);
-    let mut bytes = [0; 16];
-    for byte in &mut bytes {
-        *byte = (digit()? * 16 + digit()?) as u8;
-    }
-    Some(bytes)
+    text.split('-').map(str::len).eq([8, 4, 4, 4, 12]).then(|| from_hex(&text.replace('-', "")))?
 }
 
 fn registration(registration: &Registration) -> Check {

@@ -279,21 +279,29 @@ fn the_one_that_came_goes_on_while_it_names_the_numbers_and_nobody_found_it_wron
         (REPORT, signing("missing"), wrong, Some(0x11)),
         ("", "{}".to_owned(), good(), None),
         ("", r#"{"headers":{"pass":["*"]}}"#.to_owned(), good(), Some(9)),
+        ("", r#"{"headers":{"pass":["*"],"remove":["Identity"]}}"#.to_owned(), good(), None),
     ];
     for (ingress, egress, value, expected) in rows {
-        let mut stage = stage(ingress, &egress);
-        stage.begin_with(&invite_with(&value));
-        assert_eq!(owner(stage.last(1)), expected, "{ingress} {egress}");
-        assert_eq!(stage.last(1).matches("\r\nIdentity: ").count(), usize::from(expected.is_some()));
+        let full = invite_with(&value);
+        for came in [full.replace("\r\nIdentity: ", "\r\ny: "), full] {
+            let mut stage = stage(ingress, &egress);
+            stage.begin_with(&came);
+            assert_eq!(owner(stage.last(1)), expected, "{ingress} {egress}");
+            let fields = stage.last(1).lines().filter(|line| line.starts_with("Identity:") || line.starts_with("y:"));
+            assert_eq!(fields.count(), usize::from(expected.is_some()), "{ingress} {egress}");
+        }
     }
 }
 
 #[test]
 fn whoever_may_not_know_the_caller_is_not_told_by_a_signature() {
-    let private = invite().replace("X-Secret: inside", "Privacy: id");
-    let mut stage = stage("", &signing("always"));
-    stage.begin_with(&private);
-    assert!(!stage.last(1).contains("Identity"), "{}", stage.last(1));
+    let private = invite_with(&good()).replace("X-Secret: inside", "Privacy: id");
+    for egress in [&signing("always"), &signing("missing"), r#"{"headers":{"pass":["*"]}}"#] {
+        let mut stage = stage("", egress);
+        stage.begin_with(&private);
+        let text = stage.last(1);
+        assert!(text.starts_with("INVITE ") && !text.contains("Identity"), "{text}");
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use sip::{Address, Hop, Message, Name, Printer, parse};
 use snapshot::policy::{ADDED_BYTES_MAX, IdentityHeader, Pass, RESERVED, RewriteField, StirSign};
 use units::{Cause, Number};
 
-use crate::call::vouch::is_identity;
+use crate::call::vouch::{IDENTITY, is_identity};
 use crate::call::{Call, Context};
 use crate::limits::BODY_BYTES_MAX;
 
@@ -299,11 +299,22 @@ impl Writer<'_> {
         let mut count = 0;
         for (text, known, value) in invite.all() {
             let Ok(text) = core::str::from_utf8(text) else { continue };
-            let name = if known == Name::Other { text } else { known.as_str() };
+            let name = match known {
+                Name::Other if is_identity(text.as_bytes()) => IDENTITY,
+                Name::Other => text,
+                known => known.as_str(),
+            };
             let crosses = (all || lists(&headers.pass, name)) && !lists(&headers.remove, name);
-            let own = headers.add.iter().any(|header| header.name.eq_ignore_ascii_case(name))
-                || (self.rules.policy.stir.sign != StirSign::Off && is_identity(text.as_bytes()));
-            if crosses && !own && !reserved(name) && fits(out, name.len() + value.len()) && count < 4 * CROSSING_MAX {
+            let own = headers.add.iter().any(|header| header.name.eq_ignore_ascii_case(name));
+            // A signed identity names the caller.
+            let kept = name == IDENTITY && (self.rules.policy.stir.sign != StirSign::Off || self.hides());
+            if crosses
+                && !own
+                && !kept
+                && !reserved(name)
+                && fits(out, name.len() + value.len())
+                && count < 4 * CROSSING_MAX
+            {
                 count += 1;
                 Printer::lines(out).line(name, &[value]);
             }

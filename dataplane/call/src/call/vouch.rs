@@ -17,7 +17,8 @@ use crate::release::Release;
 use crate::stir::passport::{self, Claim, Signed};
 use crate::stir::{KEY_TIMEOUT_MS, Verdict, attested, canonical, cause_of, judge, verstat};
 
-const IDENTITY: &str = "Identity";
+/// The header field of signed identities.
+pub(super) const IDENTITY: &str = "Identity";
 
 /// True for the name of the header field, or its short form (RFC 8224 §4).
 pub(super) fn is_identity(name: &[u8]) -> bool {

@@ -112,7 +112,8 @@ pub struct IngressTrunk {
     pub active: bool,
     /// Whole seconds after which an answered call is released; 0 for the switch's default of 7,200.
     pub max_duration_s: u32,
-    /// Whole seconds without RTP from either side after which a call is released (cause 401); 0 for never.
+    /// Whole seconds without RTP (RTCP alone is silence) from both sides, or either, as `media.silence` says, after which a call is released
+    /// (cause 401); 0 for never.
     pub media_timeout_s: u16,
     /// How signalling goes beyond that; what is at its default is left out.
     pub policy: Policy,
@@ -158,7 +159,7 @@ pub struct IngressTrunkNew {
     /// Whole seconds after which an answered call is released; 0 for the default.
     #[serde(default)]
     pub max_duration_s: u32,
-    /// Whole seconds without RTP after which a call is released; 0 for never.
+    /// Whole seconds without RTP (RTCP alone is silence) after which a call is released; 0 for never.
     #[serde(default)]
     #[schema(maximum = 65535)]
     pub media_timeout_s: u16,
@@ -200,7 +201,7 @@ pub struct IngressTrunkPatch {
     pub active: Option<bool>,
     /// Whole seconds after which an answered call is released.
     pub max_duration_s: Option<u32>,
-    /// Whole seconds without RTP after which a call is released.
+    /// Whole seconds without RTP (RTCP alone is silence) after which a call is released.
     #[schema(maximum = 65535)]
     pub media_timeout_s: Option<u16>,
     /// How signalling goes beyond that; replaces all of it, but a digest without password keeps the one before.

@@ -141,7 +141,7 @@ part! {
 }
 
 choice! {
-    /// Whose silence ends a call, once it has lasted for the trunk's limit. A call on hold may be silent.
+    /// Whose silence ends a call, once it has lasted for the trunk's limit: no RTP and no images; RTCP alone is silence. A call on hold may be silent.
     Silence {
         /// Both sides' at the same time.
         Both,
@@ -179,9 +179,9 @@ part! {
     Relaying {
         /// Media goes past us, straight between the peers, where both trunks of a call say so: nothing is measured or hidden.
         direct: bool,
-        /// Whose silence ends a call.
+        /// Whose silence ends a call; RTCP alone is silence.
         silence: Silence,
-        /// Egress: seconds of silence that end a call (cause 401); 0 for never. An ingress trunk has a field of its own for it.
+        /// Egress: seconds of silence (no RTP and no images; RTCP alone is silence) that end a call (cause 401); 0 for never. An ingress trunk has a field of its own for it.
         timeout_s: u16,
         /// How the peer sends and hears digits. Media of such a trunk is always relayed.
         dtmf: Dtmf,

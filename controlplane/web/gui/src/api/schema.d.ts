@@ -4460,7 +4460,8 @@ export interface components {
             max_duration_s: number;
             /**
              * Format: int64
-             * @description Whole seconds without RTP from either side after which a call is released (cause 401); 0 for never.
+             * @description Whole seconds without RTP (RTCP alone is silence) from both sides, or either, as `media.silence` says, after which a call is released
+             *     (cause 401); 0 for never.
              */
             media_timeout_s: number;
             override_deck?: null | components["schemas"]["Named_DeckRef"];
@@ -4508,7 +4509,7 @@ export interface components {
             max_duration_s?: number;
             /**
              * Format: int32
-             * @description Whole seconds without RTP after which a call is released; 0 for never.
+             * @description Whole seconds without RTP (RTCP alone is silence) after which a call is released; 0 for never.
              */
             media_timeout_s?: number;
             override_deck?: null | components["schemas"]["DeckRef"];
@@ -4549,7 +4550,7 @@ export interface components {
             max_duration_s?: number;
             /**
              * Format: int32
-             * @description Whole seconds without RTP after which a call is released.
+             * @description Whole seconds without RTP (RTCP alone is silence) after which a call is released.
              */
             media_timeout_s?: number;
             override_deck?: null | components["schemas"]["DeckRef"];
@@ -5474,7 +5475,8 @@ export interface components {
                 max_duration_s: number;
                 /**
                  * Format: int64
-                 * @description Whole seconds without RTP from either side after which a call is released (cause 401); 0 for never.
+                 * @description Whole seconds without RTP (RTCP alone is silence) from both sides, or either, as `media.silence` says, after which a call is released
+                 *     (cause 401); 0 for never.
                  */
                 media_timeout_s: number;
                 override_deck?: null | components["schemas"]["Named_DeckRef"];
@@ -8024,7 +8026,7 @@ export interface components {
             srtp_suites?: string[];
             /**
              * Format: int64
-             * @description Egress: seconds of silence that end a call (cause 401); 0 for never. An ingress trunk has a field of its own for it.
+             * @description Egress: seconds of silence (no RTP and no images; RTCP alone is silence) that end a call (cause 401); 0 for never. An ingress trunk has a field of its own for it.
              * @default 0
              */
             timeout_s?: number;
@@ -8596,7 +8598,7 @@ export interface components {
             private_number?: string;
         };
         /**
-         * @description Whose silence ends a call, once it has lasted for the trunk's limit. A call on hold may be silent.
+         * @description Whose silence ends a call, once it has lasted for the trunk's limit: no RTP and no images; RTCP alone is silence. A call on hold may be silent.
          *     - Both sides' at the same time.
          *     - Either side's: media that flows one way only is not enough.
          * @enum {string}

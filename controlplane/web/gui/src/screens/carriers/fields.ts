@@ -99,7 +99,7 @@ export function ingressFields({ accounts, plans, decks }: Choices): Field[] {
     { name: 'tech_prefix', label: 'Tech prefix', kind: 'text', optional: true, help: 'Removed before routing' },
     ...LIMITS,
     { name: 'max_duration_s', label: 'Longest call, seconds', kind: 'number', help: '0 for 7,200' },
-    { name: 'media_timeout_s', label: 'Silence ends a call after, seconds', kind: 'number', help: '0 for never' },
+    { name: 'media_timeout_s', label: 'Silence ends a call after, seconds', kind: 'number', help: '0 for never. Reports (RTCP) alone are silence.' },
     { name: 'active', label: 'Active', kind: 'tick' },
   ];
 }

@@ -29,8 +29,44 @@ use plane::{PATIENCE, Plane};
 use stage::{Phone, Stage, written};
 use units::Cause;
 
+/// Where everybody is in a story; first the caller, then the called end.
+#[derive(Clone, Copy)]
+struct Places {
+    sip: [&'static str; 2],
+    media: [&'static str; 2],
+    /// Our own address for media.
+    ours: &'static str,
+    /// Where the caller's media comes from later.
+    moved: &'static str,
+    /// Who does not belong to the call.
+    stranger: &'static str,
+}
+
+const FOUR: Places = Places {
+    sip: ["192.0.2.2:5060", "192.0.2.3:5060"],
+    media: ["192.0.2.2:4000", "192.0.2.3:6000"],
+    ours: "192.0.2.1",
+    moved: "192.0.2.2:4444",
+    stranger: "192.0.2.2:4999",
+};
+const SIX: Places = Places {
+    sip: ["[2001:db8:a::2]:5060", "[2001:db8:a::3]:5060"],
+    media: ["[2001:db8:a::2]:4000", "[2001:db8:a::3]:6000"],
+    ours: "2001:db8:a::1",
+    moved: "[2001:db8:a::3]:4444",
+    stranger: "[2001:db8:b::2]:4999",
+};
+/// The same where others than the phones speak of it: nobody knows the phones' link addresses before their media comes.
+const SIX_APART: Places = Places { sip: ["[2001:db8:b::2]:5060", "[2001:db8:b::3]:5060"], ..SIX };
+
+fn begin(world: &World, data: &Path, places: Places, mode: &'static str, sockets: &'static str) -> Stage {
+    let phone = |side: usize| Phone::with(world.peer(places.sip[side]), world.peer(places.media[side]));
+    let ways = ["--fast-path", mode, "--media-sockets", sockets, "--media", places.ours];
+    Stage::between(world, data, [phone(0), phone(1)], ways)
+}
+
 /// Talk, hold, talk, another place for media, a stranger, goodbye.
-fn a_whole_call(stage: &mut Stage, world: &World, data: &Path, name: &str) {
+fn a_whole_call(stage: &mut Stage, world: &World, places: Places, data: &Path, name: &str) {
     let before = stage.figures().fast_path.relayed;
     stage.call(name);
     stage.talk(3);
@@ -38,7 +74,7 @@ fn a_whole_call(stage: &mut Stage, world: &World, data: &Path, name: &str) {
     stage.talk(50);
     assert_eq!(stage.relayed_by(), ("kernel".to_owned(), Vec::new()));
 
-    let stranger = world.peer("192.0.2.2:4999");
+    let stranger = world.peer(places.stranger);
     stranger.send_to(&cables::rtp(1, 666), stage.caller.to).unwrap();
     stage.talk(5);
 
@@ -53,7 +89,7 @@ fn a_whole_call(stage: &mut Stage, world: &World, data: &Path, name: &str) {
     stage.talk_until_below();
     stage.talk(20);
 
-    stage.caller.media = world.peer("192.0.2.2:4444");
+    stage.caller.media = world.peer(places.moved);
     stage.describe("sendrecv", "sendrecv");
     stage.talk(3);
     stage.talk_until_below();
@@ -72,13 +108,26 @@ fn a_whole_call(stage: &mut Stage, world: &World, data: &Path, name: &str) {
     assert!(media.iter().all(|media| media.mos_x100 > 400), "{media:?}");
 }
 
-/// A call whose both ends fall silent while the kernel has it.
+/// A call whose both ends fall silent while the kernel has it, but for RTP of a type that nobody described.
 fn a_silent_call(stage: &mut Stage, data: &Path, name: &str) {
     (stage.caller.sequence, stage.called.sequence) = (0, 0);
     stage.call(name);
     stage.talk(3);
     stage.talk_until_below();
     stage.talk(10);
+    let mut undescribed = cables::rtp(99, 9);
+    undescribed[1] = 77;
+    stage.caller.sip.set_nonblocking(true).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while stage.caller.sip.peek(&mut [0]).is_err() {
+        assert!(Instant::now() < deadline, "the call ends");
+        for phone in [&stage.caller, &stage.called] {
+            phone.media.send_to(&undescribed, phone.to).unwrap();
+        }
+        stage.plane.serve();
+    }
+    stage.caller.sip.set_nonblocking(false).unwrap();
+    assert!(stage.counter("media_undescribed") > 0);
     stage.caller.hear("BYE ");
     stage.called.hear("BYE ");
     let cdr = written(data, name);
@@ -101,7 +150,14 @@ fn the_kernel_relays_a_call_and_lets_go_of_it_without_a_lost_packet() {
     if !cables::may_run() {
         return;
     }
-    for (mode, sockets) in [("xdp", "auto"), ("tc", "per-port")] {
+    let ways = [
+        ("xdp", "auto", FOUR),
+        ("tc", "per-port", FOUR),
+        ("tc", "auto", SIX),
+        ("tc", "per-port", SIX_APART),
+        ("xdp", "per-port", SIX),
+    ];
+    for (mode, sockets, places) in ways {
         let (world, data) = (World::addressed(), tempfile::TempDir::new().unwrap());
         // A driver of virtual cables takes packets from XDP only if the other end listens in XDP too.
         let _other_end = world.as_peer(|| {
@@ -110,12 +166,12 @@ fn the_kernel_relays_a_call_and_lets_go_of_it_without_a_lost_packet() {
                 fastpath::Settings { mode: fastpath::Mode::Xdp, interfaces, port_low: 20_000, port_high: 20_099 };
             fastpath::FastPath::load(&settings).expect("the kernel takes it")
         });
-        let mut stage = Stage::new(&world, data.path(), mode, sockets);
+        let mut stage = begin(&world, data.path(), places, mode, sockets);
         let shared = stage.figures().media_sockets;
         assert_eq!(shared.shared, sockets == "auto", "{}", shared.why);
         let figures = stage.figures().fast_path;
         assert_eq!((figures.tier.as_str(), figures.interfaces), (mode, vec![format!("a0 {mode}")]), "{}", figures.why);
-        a_whole_call(&mut stage, &world, data.path(), "first");
+        a_whole_call(&mut stage, &world, places, data.path(), "first");
         if mode == "xdp" {
             a_silent_call(&mut stage, data.path(), "second");
         }
@@ -176,7 +232,7 @@ impl Speech {
             assert!(Instant::now() < deadline, "{said} were said, {:?} heard", self.heard);
             thread::yield_now();
         }
-        world.peer(&format!("{}:0", listener.ip())).send_to(b"the end", listener).unwrap();
+        world.peer(&SocketAddr::new(listener.ip(), 0).to_string()).send_to(b"the end", listener).unwrap();
         self.listens.join().expect("every packet came once and in order");
         said
     }
@@ -189,9 +245,9 @@ fn no_packet_overtakes_another_while_a_call_moves_into_the_kernel_and_back() {
     if !cables::may_run() {
         return;
     }
-    for sockets in ["auto", "per-port"] {
+    for (sockets, places) in [("auto", FOUR), ("per-port", FOUR), ("auto", SIX)] {
         let (world, data) = (World::addressed(), tempfile::TempDir::new().unwrap());
-        let mut stage = Stage::new(&world, data.path(), "tc", sockets);
+        let mut stage = begin(&world, data.path(), places, "tc", sockets);
         stage.call("moving");
         let over = Arc::new(AtomicBool::new(false));
         let busy = [(); 3].map(|()| {

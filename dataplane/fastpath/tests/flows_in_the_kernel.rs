@@ -311,7 +311,52 @@ fn a_way_is_found_lost_and_changed() {
     assert_eq!(next(&ours).0, rtp(4, 7), "the way is lost");
 }
 
-/// A call from an untagged interface to a VLAN and back: tags are put on and taken off.
+/// A peer behind a router, which IPv6 names by its address of the link alone.
+#[test]
+fn packets_leave_by_the_router_that_leads_to_the_peer() {
+    if !may_run() {
+        return;
+    }
+    for mode in [Mode::Xdp, Mode::Tc] {
+        for (net, router, peer, [local, speaker, from, listener]) in [
+            (
+                "203.0.113.0/24",
+                "198.51.100.2",
+                "203.0.113.9/32",
+                ["192.0.2.1:20000", "192.0.2.2:4000", "198.51.100.1:20002", "203.0.113.9:6000"],
+            ),
+            (
+                "2001:db8:c::/64",
+                "fe80::77",
+                "2001:db8:c::9/128",
+                ["[2001:db8:a::1]:20000", "[2001:db8:a::2]:4000", "[2001:db8:b::1]:20002", "[2001:db8:c::9]:6000"],
+            ),
+        ] {
+            let world = World::addressed();
+            world.on_peers(&["addr", "add", peer, "dev", "lo"]);
+            if net.contains(':') {
+                world.on_peers(&["addr", "add", "fe80::77/64", "dev", "b1", "nodad"]);
+            }
+            world.on_switch(&["route", "add", net, "via", router, "dev", "b0"]);
+            meet(
+                &world,
+                &SocketAddr::new(at(from).ip(), 9).to_string(),
+                &SocketAddr::new(at(listener).ip(), 9).to_string(),
+            );
+            let (path, _listening) = world.fast_path(mode);
+            let (mut handles, path) = handles(&world, path);
+            join(&mut handles, [local, speaker, from, listener]);
+            let (talking, hearing) = (world.peer(speaker), world.peer(listener));
+            for sequence in 0..20 {
+                talking.send_to(&rtp(sequence, 7), at(local)).expect("sent");
+                assert_eq!(next(&hearing), (rtp(sequence, 7), at(from)), "{mode:?} by {router}");
+            }
+            assert_eq!(path.counts().expect("counts").get(Count::Relayed).expect("a count"), 20);
+        }
+    }
+}
+
+/// A call from an untagged interface to a VLAN and back, by either family: tags are put on and taken off.
 #[test]
 fn tags_of_vlans_are_put_on_and_taken_off() {
     if !may_run() {
@@ -323,28 +368,37 @@ fn tags_of_vlans_are_put_on_and_taken_off() {
             return;
         }
         for (on, host) in [("b0", 1), ("b1", 3)] {
-            let (tagged, address) = (format!("{on}.100"), format!("203.0.113.{host}/24"));
+            let (tagged, host) = (format!("{on}.100"), host.to_string());
             let command = |words: &[&str]| if on == "b0" { world.on_switch(words) } else { world.on_peers(words) };
             command(&["link", "add", "link", on, "name", &tagged, "type", "vlan", "id", "100"]);
-            command(&["addr", "add", &address, "dev", &tagged]);
+            command(&["addr", "add", &format!("203.0.113.{host}/24"), "dev", &tagged]);
+            command(&["addr", "add", &format!("2001:db8:c::{host}/64"), "dev", &tagged, "nodad"]);
             command(&["link", "set", &tagged, "up"]);
         }
-        meet(&world, "203.0.113.1:9", "203.0.113.3:9");
-        meet(&world, "192.0.2.1:9", "192.0.2.2:9");
+        let families = [
+            ["192.0.2.1:20000", "192.0.2.2:4000", "203.0.113.1:20002", "203.0.113.3:6000"],
+            ["[2001:db8:a::1]:20004", "[2001:db8:a::2]:4000", "[2001:db8:c::1]:20006", "[2001:db8:c::3]:6000"],
+        ];
+        let nine = |address: &str| SocketAddr::new(at(address).ip(), 9).to_string();
+        for [local, speaker, from, listener] in families {
+            meet(&world, &nine(from), &nine(listener));
+            meet(&world, &nine(local), &nine(speaker));
+        }
         let (path, _listening) = world.fast_path(mode);
         let (mut handles, _path) = handles(&world, path);
-        let there = ["192.0.2.1:20000", "192.0.2.2:4000", "203.0.113.1:20002", "203.0.113.3:6000"];
-        let back = [there[2], there[3], there[0], there[1]];
-        join(&mut handles, there);
-        join(&mut handles, back);
-        let (plain, tagged) = (world.peer(there[1]), world.peer(there[3]));
-        for sequence in 0..20 {
-            plain.send_to(&rtp(sequence, 7), at(there[0])).expect("sent");
-            assert_eq!(next(&tagged), (rtp(sequence, 7), at(there[2])), "{mode:?}");
-            tagged.send_to(&rtp(sequence, 8), at(back[0])).expect("sent");
-            assert_eq!(next(&plain), (rtp(sequence, 8), at(back[2])), "{mode:?}");
+        for there in families {
+            let back = [there[2], there[3], there[0], there[1]];
+            join(&mut handles, there);
+            join(&mut handles, back);
+            let (plain, tagged) = (world.peer(there[1]), world.peer(there[3]));
+            for sequence in 0..20 {
+                plain.send_to(&rtp(sequence, 7), at(there[0])).expect("sent");
+                assert_eq!(next(&tagged), (rtp(sequence, 7), at(there[2])), "{mode:?}");
+                tagged.send_to(&rtp(sequence, 8), at(back[0])).expect("sent");
+                assert_eq!(next(&plain), (rtp(sequence, 8), at(back[2])), "{mode:?}");
+            }
+            let heard = [there[0], back[0]].map(|local| handles.flows.part(at(local).port()).expect("parted").packets);
+            assert_eq!(heard, [20, 20], "{mode:?}");
         }
-        let heard = [PORT_LOW, PORT_LOW + 2].map(|port| handles.flows.part(port).expect("parted").packets);
-        assert_eq!(heard, [20, 20], "{mode:?}");
     }
 }

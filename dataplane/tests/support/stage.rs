@@ -13,8 +13,8 @@ use crate::cables::{self, World};
 use crate::plane::{PATIENCE, Plane};
 use crate::world;
 
-/// Where the switch hears SIP.
-pub const SWITCH: &str = "192.0.2.1:5060";
+/// Where the switch hears SIP, by IPv4 and by IPv6.
+const SWITCH: [&str; 2] = ["192.0.2.1:5060", "[2001:db8:a::1]:5060"];
 const HEADS: [&str; 5] = ["Via:", "From:", "To:", "Call-ID:", "CSeq:"];
 
 /// One end of a call.
@@ -33,7 +33,7 @@ pub struct Phone {
 }
 
 impl Phone {
-    /// At this host, with SIP on 5060 and media on this port.
+    /// At this host of the IPv4 network, with SIP on 5060 and media on this port.
     pub fn new(world: &World, host: u16, media_port: u16) -> Phone {
         let sip = world.peer(&format!("192.0.2.{host}:5060"));
         let media = world.peer(&format!("192.0.2.{host}:{media_port}"));
@@ -42,7 +42,13 @@ impl Phone {
 
     /// With these sockets.
     pub fn with(sip: UdpSocket, media: UdpSocket) -> Phone {
-        Phone { sip, media, to: SWITCH.parse().unwrap(), sequence: 0, events: false, version: 0 }
+        let to = media.local_addr().unwrap();
+        Phone { sip, media, to, sequence: 0, events: false, version: 0 }
+    }
+
+    /// Where the switch hears this phone's SIP.
+    fn switch(&self) -> &'static str {
+        SWITCH[usize::from(self.sip.local_addr().unwrap().is_ipv6())]
     }
 
     /// Its next description.
@@ -66,7 +72,7 @@ impl Phone {
             "{head}\r\nContact: <sip:{contact}>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         );
-        self.sip.send_to(text.as_bytes(), SWITCH).unwrap();
+        self.sip.send_to(text.as_bytes(), self.switch()).unwrap();
     }
 
     /// The next message that begins like this; others were said again or are of no matter.
@@ -142,20 +148,22 @@ impl Stage {
         (silence_s, policy): (u16, &str),
     ) -> Stage {
         let mut model = world::world();
-        let way_in = world::way_in(&mut model, 1, &["192.0.2.2/32"], "");
+        let [caller, called] = phones;
+        let [from, to] = [&caller, &called].map(|phone| phone.sip.local_addr().unwrap());
+        let source = format!("{}/{}", from.ip(), if from.is_ipv4() { 32 } else { 128 });
+        let way_in = world::way_in(&mut model, 1, &[&source], "");
         (way_in.cps, way_in.capacity, way_in.media_timeout_s) = (0, 0, silence_s);
         way_in.policy = Policy::from_text(policy).unwrap();
         world::way_out(&mut model, 2, "0.5");
-        world::trunk(&mut model, 2).address = "192.0.2.3:5060".parse().unwrap();
+        world::trunk(&mut model, 2).address = to;
         let folder = data.join("snapshots");
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("1.snap"), world::image(&model)).unwrap();
         std::fs::write(folder.join("current"), "1.snap").unwrap();
-        let data = data.to_owned();
+        let (data, switch) = (data.to_owned(), caller.switch());
         let plane = world.as_switch(move || {
-            Plane::start(&data, &[&["--sip", SWITCH, "--rtp", "20000-20099", "--log", "warn"][..], &ways].concat())
+            Plane::start(&data, &[&["--sip", switch, "--rtp", "20000-20099", "--log", "warn"][..], &ways].concat())
         });
-        let [caller, called] = phones;
         Stage { plane, caller, called, dialog: String::new(), number: 1 }
     }
 
@@ -173,10 +181,10 @@ impl Stage {
     /// Both ends' media are described, and the caller has acknowledged.
     pub fn call(&mut self, name: &str) {
         let body = self.caller.body("sendrecv");
-        let from = "192.0.2.2:5060";
+        let (from, switch) = (self.caller.sip.local_addr().unwrap(), self.caller.switch());
         let invite = format!(
-            "INVITE sip:442071838750@{SWITCH} SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bK{name};rport\r\n\
-             Max-Forwards: 70\r\nFrom: <sip:4930@{from}>;tag={name}\r\nTo: <sip:442071838750@{SWITCH}>\r\n\
+            "INVITE sip:442071838750@{switch} SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bK{name};rport\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:4930@{from}>;tag={name}\r\nTo: <sip:442071838750@{switch}>\r\n\
              Call-ID: {name}@here\r\nCSeq: 1 INVITE"
         );
         self.lend(|caller| caller.say(&invite, &body));
@@ -223,7 +231,7 @@ impl Stage {
         let dialog = self.dialog.replace("NUMBER", &format!("{}INFO", self.number));
         let head = format!("INFO {dialog}\r\nMax-Forwards: 70\r\nCSeq: {} INFO\r\nContent-Type: {kind}", self.number);
         let text = format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
-        self.caller.sip.send_to(text.as_bytes(), SWITCH).unwrap();
+        self.caller.sip.send_to(text.as_bytes(), self.caller.switch()).unwrap();
         let number = format!("CSeq: {} INFO", self.number);
         while !self.caller.hear("SIP/2.0 200").contains(&number) {}
     }

@@ -171,7 +171,7 @@ fn media_from_behind_a_nat_is_heard_and_nobody_else_is() {
 }
 
 #[test]
-fn a_call_whose_voice_is_gone_ends_though_both_sides_still_report() {
+fn a_call_whose_voice_is_gone_ends_though_both_sides_still_report_and_say_what_nobody_described() {
     for (range, sides) in ["22600-22699", "22700-22799", "22800-22899"].into_iter().zip(SIDES) {
         let data = TempDir::new().unwrap();
         let furnish = |talk: &mut Talk| talk.silence_s = 2;
@@ -183,12 +183,14 @@ fn a_call_whose_voice_is_gone_ends_though_both_sides_still_report() {
             assert!(Instant::now() < deadline, "{sides:?}: the call ends");
             for side in [0, 1] {
                 talk.says(REPORTS, side, &sender_report(side as u8, 1));
+                talk.says(MEDIA, side, &packet(6, 77, side as u8, &[0; 160]));
             }
             plane.serve();
         }
         talk.ended(&mut plane);
         let cdr = record(&mut plane, data.path(), "gone");
         assert_eq!((cdr.cause, cdr.ingress_media.packets), (Cause::MEDIA_TIMEOUT, 5), "{sides:?}");
+        assert!(counter(&mut plane, "media_undescribed") > 0, "{sides:?}");
         assert!(cdr.duration_ms >= 2_000, "{sides:?}: {} ms", cdr.duration_ms);
     }
 }

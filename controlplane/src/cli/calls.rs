@@ -39,7 +39,7 @@ pub enum Verb {
     /// One running call: who, at what price, and how its media goes: relayed by the kernel or by sockets, packets, loss, jitter.
     ///
     /// Why sockets relay it: setup (not answered yet), hold, crypt (keys of the switch), record, capture, digits (between INFO and RTP), silence (its
-    /// end is being judged), families (one side's media is IPv4, the other's IPv6).
+    /// end is being judged), families (one side's media is IPv4, the other's IPv6), images (T.38).
     Show {
         /// Its 32 hexadecimal digits.
         call: String,

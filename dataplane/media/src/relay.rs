@@ -255,10 +255,11 @@ impl Relay {
     /// Why packets of this stream and of its other half pass through user space; empty if they need not.
     pub fn stays(&self, id: StreamId) -> Stays {
         let Some(stream) = self.stream(id) else { return Stays::default() };
-        let half = stream.joined.and_then(|pair| self.streams[usize::from(pair)].as_ref());
-        let Some(half) = half else { return stream.stays };
+        let half = stream.joined.and_then(|pair| self.streams[usize::from(pair)].as_ref()).unwrap_or(stream);
         let mut stays = stream.stays.or(half.stays);
-        let families = [stream, half].map(|stream| stream.rtp.peer().map(|peer| peer.is_ipv4()));
+        let both = [stream, half];
+        stays.set(Stay::Images, both.iter().any(|stream| stream.carries == Carries::Datagrams));
+        let families = both.map(|stream| stream.rtp.peer().map(|peer| peer.is_ipv4()));
         stays.set(Stay::Families, matches!(families, [Some(one), Some(other)] if one != other));
         stays
     }
@@ -450,14 +451,14 @@ impl Relay {
                 return Err(Dropped::Stranger);
             }
         }
+        if matches!(packet, Packet::Rtp(header) if !stream.takes(header.payload_type)) {
+            return Err(Dropped::Undescribed);
+        }
         if packet.is_heard(carries) {
             stream.heard = Some(now);
         }
         let mut said = None;
         if let Packet::Rtp(header) = packet {
-            if !stream.takes(header.payload_type) {
-                return Err(Dropped::Undescribed);
-            }
             stream.measure(came, &header, bytes.len());
             if stream.stays.has(Stay::Digits) {
                 if stream.digits.keeps(&header) {
@@ -557,7 +558,7 @@ impl Relay {
         }
     }
 
-    /// When the peer's media was last heard; its reports (RTCP) are none.
+    /// When the peer's media was last heard. Its reports (RTCP) are none, and neither is RTP of a payload type that was not described.
     pub fn last_heard(&self, id: StreamId) -> Option<Instant> {
         let stream = self.stream(id)?;
         stream.heard.max(stream.below.carried.last)

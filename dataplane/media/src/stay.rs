@@ -20,11 +20,13 @@ pub enum Stay {
     Silence = 6,
     /// One peer's media comes by IPv4, the other's by IPv6.
     Families = 7,
+    /// It carries images (T.38) or other datagrams that are no RTP.
+    Images = 8,
 }
 
 impl Stay {
     /// All reasons.
-    pub const ALL: [Stay; 8] = [
+    pub const ALL: [Stay; 9] = [
         Stay::Setup,
         Stay::Hold,
         Stay::Crypt,
@@ -33,6 +35,7 @@ impl Stay {
         Stay::Digits,
         Stay::Silence,
         Stay::Families,
+        Stay::Images,
     ];
 
     /// One word for operators.
@@ -46,13 +49,14 @@ impl Stay {
             Stay::Digits => "digits",
             Stay::Silence => "silence",
             Stay::Families => "families",
+            Stay::Images => "images",
         }
     }
 }
 
 /// A set of reasons.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stays(u8);
+pub struct Stays(u16);
 
 impl Stays {
     /// True without any reason.

@@ -40,21 +40,19 @@ pub(crate) struct Stream {
     pub(crate) generation: u32,
     /// The pair that what we hear leaves from.
     pub(crate) joined: Option<u16>,
+    /// Why its packets pass through user space.
+    pub(crate) stays: Stays,
     pub(crate) carries: Carries,
     /// What it hears goes nowhere.
     pub(crate) hushed: bool,
     /// RTP that it hears goes nowhere.
     pub(crate) mute: bool,
-    /// Why its packets pass through user space.
-    pub(crate) stays: Stays,
     /// Where its packets are relayed.
     pub(crate) path: Path,
     /// The peer was heard at an address that was not known for certain before.
     pub(crate) moved: bool,
     /// The next packet that is passed on decides whether the kernel may relay.
     pub(crate) review: bool,
-    /// One of its ports could not be opened.
-    pub(crate) avoid: bool,
     /// What the last packet's payload type means.
     format: Option<Format>,
     /// Keys of its own, if it ever had any.
@@ -68,6 +66,8 @@ pub(crate) struct Stream {
     pub(crate) echo: Echo,
     /// The round trip beyond its other half, which is gone, in microseconds.
     pub(crate) beyond_us: u32,
+    /// One of its ports could not be opened.
+    pub(crate) avoid: bool,
     /// The present or last stay in the kernel.
     pub(crate) below: Below,
 }

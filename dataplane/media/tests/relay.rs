@@ -136,6 +136,17 @@ fn images_are_heard() {
 }
 
 #[test]
+fn rtp_that_nobody_described_is_no_sign_that_anybody_speaks() {
+    let mut call = Call::new(ALICE, BOB);
+    call.hear(call.ingress, ALICE);
+    for (types, heard) in [(1 << 127, 1), (0, 9_000)] {
+        call.relay.allow(call.ingress.id, types);
+        call.relay.on_packet(at(9_000), call.ingress.rtp_port, address(ALICE), &rtp());
+        assert_eq!(call.relay.last_heard(call.ingress.id), Some(at(heard)));
+    }
+}
+
+#[test]
 fn rtp_of_a_mute_peer_and_of_other_payload_types_goes_nowhere_and_reports_pass() {
     let mut call = Call::new(ALICE, BOB);
     let report = |call: &mut Call| call.relay.on_packet(at(1), call.ingress.rtp_port, address(ALICE), &REPORT);

@@ -1,6 +1,6 @@
 //! Why a call's packets are not left to the kernel.
 
-use media::{Relay, Stay};
+use media::{Carries, Relay, Stay};
 use units::Instant;
 
 #[test]
@@ -35,6 +35,18 @@ fn peers_of_two_families_are_a_reason() {
     assert_eq!(relay.stays(one).each().map(Stay::name).collect::<Vec<_>>(), ["families"]);
     expect(&mut relay, other, "[2001:db8::3]:6000");
     assert!(relay.stays(one).is_empty());
+}
+
+#[test]
+fn images_are_a_reason_while_they_last() {
+    let mut relay = Relay::new(20_000, 20_099, 7);
+    let [one, other] = [(); 2].map(|()| relay.open(Instant::default()).expect("a free pair").id);
+    relay.carry(one, Carries::Datagrams);
+    assert_eq!(relay.stays(one).each().map(Stay::name).collect::<Vec<_>>(), ["images"], "though nothing is joined");
+    relay.join(one, other);
+    assert_eq!(relay.stays(other).each().collect::<Vec<_>>(), [Stay::Images]);
+    relay.carry(one, Carries::Rtp);
+    assert!(relay.stays(one).is_empty() && relay.stays(other).is_empty());
 }
 
 #[test]

@@ -55,7 +55,7 @@ pub struct Call {
     pub shard: u16,
     /// Where its media is relayed this moment: `kernel`, `sockets`, or empty without media.
     pub media_path: String,
-    /// Why its media stays in user space: `setup`, `hold`, `crypt`, `record`, `capture`, `digits`, `silence`, `families` (IPv4 and IPv6); empty if nothing keeps it there.
+    /// Why its media stays in user space: `setup`, `hold`, `crypt`, `record`, `capture`, `digits`, `silence`, `families` (IPv4 and IPv6), `images` (T.38); empty if nothing keeps it there.
     pub stays: Vec<String>,
     /// Media from the originator so far.
     pub ingress_media: LiveMedia,

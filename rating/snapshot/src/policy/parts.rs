@@ -141,7 +141,7 @@ part! {
 }
 
 choice! {
-    /// Whose silence ends a call, once it has lasted for the trunk's limit: no RTP and no images; RTCP alone is silence. A call on hold may be silent.
+    /// Whose silence ends a call, once it has lasted for the trunk's limit: no RTP that was described and no images; RTCP alone is silence. A call on hold may be silent.
     Silence {
         /// Both sides' at the same time.
         Both,

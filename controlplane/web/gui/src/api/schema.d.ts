@@ -2970,7 +2970,7 @@ export interface components {
             started_at: components["schemas"]["Time"];
             /** @description `admitting`, `routing`, `trying`, `ringing`, `answering`, `up` or `releasing`. */
             state: string;
-            /** @description Why its media stays in user space: `setup`, `hold`, `crypt`, `record`, `capture`, `digits`, `silence`, `families` (IPv4 and IPv6); empty if nothing keeps it there. */
+            /** @description Why its media stays in user space: `setup`, `hold`, `crypt`, `record`, `capture`, `digits`, `silence`, `families` (IPv4 and IPv6), `images` (T.38); empty if nothing keeps it there. */
             stays: string[];
             /**
              * Format: int64
@@ -5122,7 +5122,7 @@ export interface components {
                 started_at: components["schemas"]["Time"];
                 /** @description `admitting`, `routing`, `trying`, `ringing`, `answering`, `up` or `releasing`. */
                 state: string;
-                /** @description Why its media stays in user space: `setup`, `hold`, `crypt`, `record`, `capture`, `digits`, `silence`, `families` (IPv4 and IPv6); empty if nothing keeps it there. */
+                /** @description Why its media stays in user space: `setup`, `hold`, `crypt`, `record`, `capture`, `digits`, `silence`, `families` (IPv4 and IPv6), `images` (T.38); empty if nothing keeps it there. */
                 stays: string[];
                 /**
                  * Format: int64
@@ -8598,7 +8598,7 @@ export interface components {
             private_number?: string;
         };
         /**
-         * @description Whose silence ends a call, once it has lasted for the trunk's limit: no RTP and no images; RTCP alone is silence. A call on hold may be silent.
+         * @description Whose silence ends a call, once it has lasted for the trunk's limit: no RTP that was described and no images; RTCP alone is silence. A call on hold may be silent.
          *     - Both sides' at the same time.
          *     - Either side's: media that flows one way only is not enough.
          * @enum {string}

@@ -32,7 +32,7 @@ export const definitions = {
   attempts: 'Routes tried for this call.',
   jitter: 'Interarrival jitter, RFC 3550 §6.4.1.',
   kernelPackets: 'Packets that the kernel relayed on the fast path. It counts doubles as late and sees no bursts; MOS takes its losses as spread evenly.',
-  mediaPath: 'What relays the media this moment: the kernel, or our sockets and why (hold, crypt, record, capture, digits, families: one side is IPv4, the other IPv6).',
+  mediaPath: 'What relays the media this moment: the kernel, or our sockets and why (hold, crypt, record, capture, digits, families: one side is IPv4, the other IPv6, images: T.38).',
   mediaCalls: 'Calls with media that media ports, descriptors and memory allow, as computed when the data plane started, how much of that is in use, and whether all ports of a shard share one socket (fewer cycles a packet) or have one each.',
   fast_path: 'Whether the kernel relays established media in the data plane\'s place, on which interfaces and how; otherwise why not.',
   reordered: 'Packets that came after one of a higher number, and packets that came more than once.',

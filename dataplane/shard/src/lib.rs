@@ -79,10 +79,11 @@ use wheel::Wheel;
 
 /// Calls in one shard's table at most, those whose transactions run out included.
 pub const CALLS_MAX: u32 = 200_000;
-/// How long after its end a call's captured messages are handed over, in milliseconds: the last answers are among them.
+/// How long a call that is over waits for last answers, in milliseconds, before its captured messages are handed over without them.
 const LADDER_MS: u64 = 1_500;
-/// Captured messages are handed over at multiples of this many milliseconds, those of many calls at once.
-const LADDER_STEP_MS: u64 = 256;
+/// Captured messages are handed over at multiples of this many milliseconds: those of many calls at once, and soon enough that they are
+/// copied while a processor still has them at hand.
+const LADDER_STEP_MS: u64 = 64;
 /// How often a shard with answered calls marks the journal, in milliseconds: what a crash may cost in talk time.
 pub const MARK_MS: u64 = 1_000;
 
@@ -533,7 +534,7 @@ impl Shard {
             if is_due {
                 self.with_call(clock, at, out, |call, ctx| call.on_time(ctx));
             } else {
-                self.file(at);
+                self.file(clock.now, at);
             }
         }
         self.due = due;

@@ -75,7 +75,7 @@ impl Shard {
             entry.runs = false;
             self.running -= 1;
             if entry.is_watched() {
-                entry.ladder_at = Some(ladder_deadline(clock.now));
+                entry.ladder_at = Some(step_from(clock.now.plus_millis(LADDER_MS)));
             }
         }
         if entry.call.is_done() {
@@ -86,22 +86,27 @@ impl Shard {
     }
 
     /// Files the deadlines of the calls that took steps: one that took several at once has one deadline in the end.
-    fn file_all(&mut self) {
+    fn file_all(&mut self, now: Instant) {
         while let Some(at) = self.unfiled.pop() {
-            self.file(at);
+            self.file(now, at);
         }
     }
 
-    pub(crate) fn file(&mut self, at: CallRef) {
+    pub(crate) fn file(&mut self, now: Instant, at: CallRef) {
         let Some(entry) = self.table.get_mut(at) else { return };
+        let rests_till = entry.rests_till();
+        if let (Some(_), Some(ladder_at)) = (rests_till, &mut entry.ladder_at) {
+            // All that was asked is answered.
+            *ladder_at = (*ladder_at).min(step_from(now));
+        }
         let ladder_at = entry.ladder_at.filter(|_| entry.is_watched());
         entry.due = [entry.call.deadline(), ladder_at].into_iter().flatten().min();
         let Some(due) = entry.due else { return };
         if entry.filed.is_none_or(|filed| due < filed) {
             entry.filed = Some(self.wheel.file(due, at));
         }
-        if !entry.runs {
-            self.table.lay_to_rest(at);
+        if let Some(forget_at) = rests_till {
+            self.table.lay_to_rest(at, forget_at);
         }
     }
 
@@ -258,7 +263,7 @@ impl Shard {
     pub(crate) fn work_inbox(&mut self, clock: Clock, out: &mut Effects) {
         loop {
             self.work_entries(clock, out);
-            let Some(bytes) = self.unsent.pop_front() else { return self.file_all() };
+            let Some(bytes) = self.unsent.pop_front() else { return self.file_all(clock.now) };
             self.work_unsent(clock, &bytes, out);
         }
     }
@@ -349,8 +354,7 @@ fn limits(of: snapshot::Limits) -> Limits {
     Limits { capacity: of.capacity, cps: of.cps, window_s: of.cps_window_s }
 }
 
-/// When a call that ends now hands its messages over: with those of the calls that end about then.
-fn ladder_deadline(now: Instant) -> Instant {
-    let step_us = LADDER_STEP_MS * 1_000;
-    Instant::from_micros(now.plus_millis(LADDER_MS).micros().next_multiple_of(step_us))
+/// When a call may hand its messages over that could do so from this moment on: with those of other calls.
+fn step_from(moment: Instant) -> Instant {
+    Instant::from_micros(moment.micros().next_multiple_of(LADDER_STEP_MS * 1_000))
 }

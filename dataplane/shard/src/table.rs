@@ -108,6 +108,11 @@ impl Entry {
         self.ladder.is_some() || self.is_taped()
     }
 
+    /// When the call may be forgotten, if all that is needed of it until then is what comes again to be known by.
+    pub fn rests_till(&self) -> Option<Instant> {
+        if self.runs || self.is_taped() || self.seat.is_some() { None } else { self.call.only_remembers() }
+    }
+
     /// True if somebody besides its ladder does.
     fn is_taped(&self) -> bool {
         self.collected || self.tape != Captured::Off || self.recording.is_begun()
@@ -218,15 +223,11 @@ impl Table {
         }
     }
 
-    /// Keeps of a call that is over what comes again is known by, if that is all that is needed of it.
-    pub fn lay_to_rest(&mut self, at: CallRef) {
+    /// Keeps of a call only what comes again is known by: until then that is all that is needed of it ([`Entry::rests_till`]).
+    pub fn lay_to_rest(&mut self, at: CallRef, forget_at: Instant) {
         let mut room = core::mem::take(&mut self.room);
         if let Some(held) = self.held_mut(at)
             && let Held::Call(entry) = held
-            && !entry.runs
-            && !entry.is_taped()
-            && entry.seat.is_none()
-            && let Some(forget_at) = entry.call.only_remembers()
         {
             let ladder = entry.ladder_at.zip(entry.ladder.take()).map(Box::new);
             let (call, keys) = (entry.call.remembered(&mut room), core::mem::take(&mut entry.keys));

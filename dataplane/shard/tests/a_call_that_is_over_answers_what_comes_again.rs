@@ -33,6 +33,14 @@ struct Said {
 }
 
 fn call(world: &mut World, name: &str) -> Said {
+    let said = hang_up(world, name);
+    world.hear(TERMINATOR, said.answer_of_bye.as_bytes());
+    assert_eq!((world.shard.running(), world.shard.calls_held()), (0, 1), "{name} is over, and known");
+    said
+}
+
+/// The same, but that the terminator has not answered the BYE.
+fn hang_up(world: &mut World, name: &str) -> Said {
     let invite = invite(name);
     let heard = world.hear(ORIGINATOR, invite.as_bytes());
     let passed = find(&heard, TERMINATOR, "INVITE ").expect("the call is passed on");
@@ -47,8 +55,6 @@ fn call(world: &mut World, name: &str) -> Said {
     let answer_to_bye = find(&released, ORIGINATOR, "SIP/2.0 200").expect("the BYE is answered");
     let our_bye = find(&released, TERMINATOR, "BYE ").expect("the terminator hears of it");
     let answer_of_bye = reply(&our_bye, "200 OK", "", "");
-    world.hear(TERMINATOR, answer_of_bye.as_bytes());
-    assert_eq!((world.shard.running(), world.shard.calls_held()), (0, 1), "{name} is over, and known");
     Said { invite, passed, answer_of_terminator, ack, answer, bye, answer_to_bye, answer_of_bye }
 }
 
@@ -130,21 +136,42 @@ fn a_refusal_that_comes_again_is_acknowledged_again() {
     world.nothing_is_left("refused");
 }
 
+/// The beginnings of the messages that were captured of the only call.
+fn captured(world: &World) -> Vec<String> {
+    assert_eq!(world.traces.len(), 1, "they are handed over once");
+    let trace = cdr::trace::decode(&world.traces[0]).unwrap();
+    trace.messages.iter().map(|message| String::from_utf8_lossy(&message.bytes[..8]).into_owned()).collect()
+}
+
 #[test]
 fn messages_that_come_after_the_end_are_captured_in_their_order() {
     let mut world = traced();
-    let said = call(&mut world, "traced");
+    let said = hang_up(&mut world, "traced");
     world.pass(200);
     world.hear(ORIGINATOR, said.bye.as_bytes());
-    assert_eq!(world.traces.len(), 0, "what may still come is waited for");
-    world.pass(2_000);
-    let trace = cdr::trace::decode(world.traces.first().expect("it was captured")).unwrap();
-    let starts: Vec<String> =
-        trace.messages.iter().map(|message| String::from_utf8_lossy(&message.bytes[..8]).into_owned()).collect();
-    let wanted = ["BYE sip:", "SIP/2.0 ", "BYE sip:", "SIP/2.0 "];
+    assert_eq!(world.traces.len(), 0, "the answer that is missing is waited for");
+    world.hear(TERMINATOR, said.answer_of_bye.as_bytes());
+    world.pass(100);
+    let starts = captured(&world);
     assert_eq!(starts.iter().filter(|start| start.starts_with("BYE ")).count(), 3, "{starts:?}");
-    assert_eq!(starts[starts.len() - 2..], wanted[2..], "{starts:?}");
+    assert_eq!(starts[starts.len() - 3..], ["BYE sip:", "SIP/2.0 ", "SIP/2.0 "], "{starts:?}");
     world.hear(ORIGINATOR, said.bye.as_bytes());
     world.nothing_is_left("traced");
-    assert_eq!(world.traces.len(), 1, "it is handed over once");
+    assert_eq!(captured(&world), starts, "what comes after all was answered is not");
+}
+
+#[test]
+fn messages_are_handed_over_though_the_last_answer_never_comes() {
+    let mut world = traced();
+    hang_up(&mut world, "silent");
+    world.pass(1_000);
+    assert_eq!(world.traces.len(), 0, "it is waited for");
+    world.pass(1_000);
+    let starts = captured(&world);
+    assert_eq!(
+        starts.iter().filter(|start| start.starts_with("BYE ")).count(),
+        3,
+        "sent again after half a second: {starts:?}"
+    );
+    world.nothing_is_left("silent");
 }

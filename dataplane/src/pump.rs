@@ -20,7 +20,7 @@ const SLEEP_MAX: Duration = Duration::from_secs(1);
 const STUCK: Duration = Duration::from_millis(1);
 /// How long a core sleeps at least once it has work: one wake-up then serves all that came meanwhile, and the journal is woken once for
 /// all their records. What comes while it sleeps longer anyway is heard at once.
-const GATHER: Duration = Duration::from_micros(500);
+const GATHER: Duration = Duration::from_millis(1);
 /// One media packet of this many is timed.
 const TIMED: u64 = 64;
 

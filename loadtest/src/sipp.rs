@@ -211,7 +211,13 @@ fn play(options: Options) -> Result<ExitCode, Fatal> {
         ratatui::crossterm::terminal::enable_raw_mode()?;
         control::keys(orders.give.clone());
     }
-    let world = world(options, scenario, &stem)?;
+    let mut world = world(options, scenario, &stem)?;
+    call::before_all(&mut world)?;
+    if world.aside.is_some() {
+        world.step_aside();
+        call::before_all(&mut world)?;
+        world.step_aside();
+    }
     let output = Output::open(&world, &stem, orders)?;
     let (outcome, world) = Engine::new(world, output).play()?;
     Ok(ExitCode::from(code(outcome, &world)))
@@ -254,6 +260,7 @@ fn world(mut options: Options, scenario: Scenario, stem: &str) -> Result<World, 
     }
     let mut wire = Wire::new(keys)?;
     let files = files(&options)?;
+    fitting(&options, &scenario, &files)?;
     let ip = options.local_ip.unwrap_or_else(|| any(remote));
     let bound = open_main(&mut wire, ip, &options)?;
     let local = SocketAddr::new(if bound.ip().is_unspecified() { ours(remote) } else { bound.ip() }, bound.port());
@@ -352,6 +359,38 @@ fn files(options: &Options) -> Result<Vec<Values>, Fatal> {
     Ok(files)
 }
 
+/// What a scenario does is possible with these files and this transport.
+fn fitting(options: &Options, scenario: &Scenario, files: &[Values]) -> Result<(), Fatal> {
+    for action in scenario.actions() {
+        let (file, wrong) = match action {
+            Action::Lookup { file, .. } => {
+                (*file, (!files[*file].indexed()).then_some("no index: -infindex FILE FIELD"))
+            }
+            Action::Insert { file, .. } | Action::Replace { file, .. } => {
+                (*file, files[*file].printed().then_some("PRINTF, and one line for many: none is inserted or replaced"))
+            }
+            Action::Redirect { .. } if !options.transport.datagrams() && options.transport.shared == Shared::All => {
+                let what = "Changing destinations for TCP requires multisocket mode: -t tn or ln";
+                return Err(Fatal(format!("setdest: {what}"), FATAL));
+            }
+            Action::Close if scenario.calls() && options.transport.shared != Shared::Alone => {
+                return Err(Fatal(
+                    "closecon: calls share their socket; -t un, tn or ln give each its own".to_owned(),
+                    FATAL,
+                ));
+            }
+            Action::Close if options.transport.datagrams() && !scenario.calls() => {
+                return Err(Fatal("closecon: there is no connection to close (-t t1)".to_owned(), FATAL));
+            }
+            _ => continue,
+        };
+        if let Some(wrong) = wrong {
+            return Err(Fatal(format!("{} has {wrong}", options.files[file]), FATAL));
+        }
+    }
+    Ok(())
+}
+
 fn globals(options: &Options, scenario: &Scenario) -> Result<Vec<Value>, Fatal> {
     let mut globals = vec![Value::Unset; scenario.variables.len()];
     for (name, value) in &options.set {
@@ -423,6 +462,10 @@ impl Names for Nothing {
     fn given(&self, _name: &str) -> bool {
         false
     }
+
+    fn readable(&self, _path: &str) -> Result<(), String> {
+        Err("no file".to_owned())
+    }
 }
 
 /// What is sent without a scenario asking for it.
@@ -463,7 +506,7 @@ How much:        -r RATE  -rp MS  -rate_increase N  -rate_max N  -rate_interval 
                  -users N  -d MS  -timeout S  -timeout_error  -lost PERCENT
 How calls go:    -recv_timeout MS  -nr  -max_retrans N  -max_invite_retrans N  -max_non_invite_retrans N  -T2 MS  -aa
                  -nd  -default_behaviors all|none|[-]bye|[-]abortunexp|[-]pingreply  -pause_msg_ign  -deadcall_wait MS
-                 -callid_slash_ign
+                 -callid_slash_ign  -rtcheck full|loose
 What is written: -trace_stat  -stf FILE  -fd S  -stat_delimiter D  -trace_rtt  -rtt_freq N  -trace_err  -error_file FILE
                  -trace_msg  -message_file FILE  -trace_shortmsg  -shortmessage_file FILE  -trace_counts  -trace_error_codes
                  -trace_logs  -log_file FILE  -trace_screen  -screen_file FILE  -f S  -error_overwrite false (appends; also

@@ -1,6 +1,8 @@
 //! SIPp's own scenarios, as the installed program prints them, and SIPp at the other end of thousands of calls.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "support/beside.rs"]
+mod beside;
 #[path = "../../dataplane/tests/support/ports.rs"]
 mod ports;
 
@@ -8,119 +10,11 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::UdpSocket;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use beside::*;
 use ports::free_port;
-
-const OURS: &str = env!("CARGO_BIN_EXE_tandem-loadtest");
-
-/// On a machine with other work to do, half a second is no sign of loss.
-const PATIENT: (&str, &str) = ("retrans=\"500\"", "retrans=\"2000\"");
-/// A caller is more patient than its callee: that one repeats its 200 first. An INVITE that comes again to who has answered it makes SIPp's `uas`,
-/// and ours, ring again, and to SIPp's `uac` a ring after the answer is an error.
-const MORE_PATIENT: (&str, &str) = ("retrans=\"500\"", "retrans=\"20000\"");
-/// Who has ended remembers the call for longer than a caller takes to ask again.
-const LONG_MEMORY: (&str, &str) = ("milliseconds=\"4000\"", "milliseconds=\"300000\"");
-/// SIPp's buffers are of 64 kB, fifty calls' messages: who is not looked at for a tenth of a second loses some.
-const BUFFERS: [&str; 2] = ["-buff_size", "4194304"];
-
-/// Calls go to the first field of a file.
-const FIELD: (&str, &str) = ("INVITE sip:[service]", "INVITE sip:[field0]");
-
-/// A program that ends with this value.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// With these words, at 127.0.0.1 where they name no address.
-fn command(program: &str, folder: &Path, words: &[&str]) -> Command {
-    let mut command = Command::new(program);
-    if program == OURS {
-        command.arg("sipp");
-    }
-    command.args(words).arg("-nostdin").current_dir(folder);
-    if !words.contains(&"-i") {
-        command.args(["-i", "127.0.0.1"]);
-    }
-    command
-}
-
-fn start(program: &str, folder: &Path, words: &[&str]) -> Running {
-    let child =
-        command(program, folder, words).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-    Running(child.unwrap_or_else(|error| panic!("{program} (sip-tester): {error}")))
-}
-
-fn finish(program: &str, folder: &Path, words: &[&str]) -> Output {
-    command(program, folder, words).stdin(Stdio::null()).output().unwrap()
-}
-
-fn succeeds(program: &str, folder: &Path, words: &[&str]) {
-    let output = finish(program, folder, words);
-    let errors = std::fs::read_to_string(folder.join("errors")).unwrap_or_default();
-    let told = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{program} {words:?}: {}\n{}\n{}\n{errors}", output.status, told.0, told.1);
-}
-
-/// Waits until a port is taken: who was started listens.
-fn listens(port: u16, tcp: bool) {
-    listens_by(port, if tcp { "tcp" } else { "udp" });
-}
-
-/// The same of a table of proc(5). Who tried to bind the port instead would keep it from a program that is about to.
-fn listens_by(port: u16, table: &str) {
-    let until = Instant::now() + Duration::from_secs(180);
-    let wanted = format!(":{port:04X}");
-    let here = |line: &str| line.split_whitespace().nth(1).is_some_and(|local| local.ends_with(&wanted));
-    while !std::fs::read_to_string(format!("/proc/net/{table}")).unwrap().lines().any(here) {
-        assert!(Instant::now() < until, "nobody listens on {port}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// Writes one of SIPp's own scenarios into the folder, with some of its words changed.
-fn sipps(folder: &Path, name: &str, changes: &[(&str, &str)]) -> String {
-    built_in("sipp", folder, name, changes)
-}
-
-/// The same of what either program has built in.
-fn built_in(program: &str, folder: &Path, name: &str, changes: &[(&str, &str)]) -> String {
-    let mut command = Command::new(program);
-    if program == OURS {
-        command.arg("sipp");
-    }
-    let output = command.args(["-sd", name]).output().expect("sipp is installed (sip-tester)");
-    let mut text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-    let begin = text.find("<?xml").unwrap_or_else(|| panic!("{name}: {text}"));
-    text.drain(..begin);
-    for (from, to) in changes {
-        assert!(text.contains(from), "{name} has {from}");
-        text = text.replace(from, to);
-    }
-    let file = if program == OURS { format!("our_{name}.xml") } else { format!("{name}.xml") };
-    std::fs::write(folder.join(&file), text).unwrap();
-    file
-}
-
-fn lint(folder: &Path, file: &str) -> (bool, String) {
-    let output = Command::new(OURS).args(["lint", file]).current_dir(folder).output().unwrap();
-    (output.status.success(), String::from_utf8(output.stdout).unwrap())
-}
-
-/// The last line of a statistics file, by column.
-fn last_row(path: &Path) -> BTreeMap<String, String> {
-    let text = std::fs::read_to_string(path).unwrap();
-    let split = |line: &str| line.split(';').map(str::to_owned).collect::<Vec<_>>();
-    let (head, last) = (split(text.lines().next().unwrap()), split(text.lines().last().unwrap()));
-    assert_eq!(head.len(), last.len(), "{text}");
-    head.into_iter().zip(last).collect()
-}
 
 #[test]
 fn every_scenario_of_sipps_is_supported_but_those_of_third_party_control() {
@@ -430,7 +324,7 @@ fn what_is_not_done_is_refused_by_its_name_and_with_a_reason() {
         (&["-t", "u9"], "-t u9: want u1, un, ui,"),
         (&["-t", "s1"], "-t s1 is not supported: SCTP"),
         (&["-rp", "0"], "-rp must be at least 1 ms"),
-        (&["-rtcheck", "loose"], "-rtcheck loose"),
+        (&["-rtcheck", "tight"], "-rtcheck tight"),
         (&["-log_overwrite", "maybe"], "-log_overwrite maybe"),
         (&["-colour"], "unknown option '-colour'"),
     ] {
@@ -600,23 +494,6 @@ fn what_is_over_is_over_as_it_is_for_sipp() {
         warned.push(last_row(&folder.path().join("waits.csv"))["Warnings(C)"].clone());
     }
     assert!(warned[0] == warned[1] && warned[0] != "0", "{warned:?}");
-}
-
-/// A step that says this request.
-fn asks(method: &str, cseq: impl std::fmt::Display, attributes: &str) -> String {
-    format!(
-        "<send {attributes}><![CDATA[\n\n{method} sip:x@[remote_ip]:[remote_port] SIP/2.0\n\
-         Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\nFrom: <sip:a@b>;tag=[call_number]\nTo: <sip:x@y>[peer_tag_param]\n\
-         Call-ID: [call_id]\nCSeq: {cseq} {method}\nContact: <sip:a@[local_ip]:[local_port]>\nMax-Forwards: 70\nContent-Length: 0\n\n]]></send>\n"
-    )
-}
-
-/// A step that says 200 to the request that came last.
-fn agrees(tag: &str) -> String {
-    format!(
-        "<send><![CDATA[\n\nSIP/2.0 200 OK\n[last_Via:]\n[last_From:]\n[last_To:]{tag}\n[last_Call-ID:]\n[last_CSeq:]\n\
-         Contact: <sip:x@[local_ip]:[local_port]>\nContent-Length: 0\n\n]]></send>\n"
-    )
 }
 
 /// Both sides of calls in which one INFO is said three times to the letter, with the CSeq that it had.

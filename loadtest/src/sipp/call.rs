@@ -6,6 +6,7 @@
 mod act;
 mod hear;
 mod media;
+mod reach;
 mod write;
 
 use std::net::{IpAddr, SocketAddr};
@@ -15,14 +16,16 @@ use rand::Rng;
 
 use super::heard;
 use super::scenario::{Expecting, Kind, Optional, Pause, Scenario, Scope, Sending, Step, VariableId};
-use super::statistics::Count;
+use super::statistics::{Count, Statistics};
 use super::wire::Way;
-use super::world::{Value, World};
+use super::world::{Quit, Value, World};
 use crate::clock::MS;
 pub use media::Sounding;
 
 /// Steps that a call takes before others have their turn: a scenario may go in circles.
 const STEPS_A_TURN: usize = 1_000;
+/// Turns that `<init>` may take.
+const INIT_TURNS_MAX: usize = 10_000;
 /// How often one message that is heard again is answered again. A request is said eleven times at most by timers (RFC 3261 §17.1.2.2); who
 /// says the same many times more takes our answer for a reason to, and the two would go on for ever.
 const REPEATS_MAX: u32 = 64;
@@ -105,8 +108,50 @@ pub struct Call {
     over: bool,
     /// When it wants to be asked again, as it was last filed.
     pub filed: u64,
+    /// The scenario says where its messages go.
+    redirected: bool,
+    /// What broke a step off, and its print: the scenario's part for such messages hears it.
+    queued: Option<(u64, String)>,
+    /// The print of what was heard so last.
+    handling: Option<u64>,
     /// Its media.
     pub sounding: Sounding,
+}
+
+/// Does what the scenario wants done once (`<init>`), with the variables that all calls share and without a side to speak to.
+pub fn before_all(world: &mut World) -> Result<(), String> {
+    let Some(before) = world.scenario.before() else { return Ok(()) };
+    let statistics = std::mem::replace(&mut world.statistics, Statistics::new(&before));
+    let scenario = std::mem::replace(&mut world.scenario, Rc::new(before));
+    let (local, id) = (world.local, "///main-init".to_owned());
+    let lines = vec![0; world.files.len()];
+    let (way, peer) = (Way::None, world.remote.unwrap_or(local));
+    let birth = Birth {
+        number: 0,
+        id,
+        way,
+        own_way: false,
+        local: local.ip(),
+        port: local.port(),
+        peer,
+        user: 0,
+        lines,
+        aside: false,
+    };
+    let mut call = Call::new(birth, world);
+    let mut turns = 0;
+    while !call.over && turns < INIT_TURNS_MAX {
+        call.run(world);
+        turns += 1;
+    }
+    (world.statistics, world.scenario) = (statistics, scenario);
+    if turns == INIT_TURNS_MAX {
+        return Err(format!("<init> has not ended after {} steps", INIT_TURNS_MAX * STEPS_A_TURN));
+    }
+    if world.quit == Quit::Now && !world.commanded {
+        return Err("<init> broke off".to_owned());
+    }
+    Ok(())
 }
 
 impl Call {
@@ -139,6 +184,9 @@ impl Call {
             wrong: None,
             over: false,
             filed: 0,
+            redirected: false,
+            queued: None,
+            handling: None,
             sounding: Sounding::default(),
             scenario,
         }
@@ -191,7 +239,12 @@ impl Call {
                 Kind::Send(_) if self.resend.is_some() => return,
                 Kind::Send(sending) => self.send(step, sending, world),
                 Kind::Recv(expecting) if expecting.optional == Optional::Global => self.next(world),
-                Kind::Recv(expecting) => self.expect(expecting, world),
+                Kind::Recv(expecting) => {
+                    self.expect(expecting, world);
+                    if let Some((print, text)) = self.queued.take() {
+                        self.place(print, text, world);
+                    }
+                }
                 Kind::Pause(pause) => self.pause(step, pause, world),
                 Kind::Nop => {
                     world.statistics.steps[self.step].done += 1;
@@ -263,6 +316,11 @@ impl Call {
         self.waiting = Some(ms.filter(|ms| *ms > 0).map_or(0, |ms| world.clock.now() + ms * MS));
     }
 
+    /// Where its messages go.
+    fn target(&self, world: &World) -> SocketAddr {
+        world.remote_sending.filter(|_| !self.redirected).unwrap_or(self.birth.peer)
+    }
+
     /// What was expected did not come in time.
     fn waited(&mut self, world: &mut World) {
         let scenario = self.scenario.clone();
@@ -291,7 +349,12 @@ impl Call {
         let mut text = std::mem::take(&mut self.sent);
         text.clear();
         let txn = sending.starts.or(sending.acknowledges);
+        // A message names the port that it leaves from.
+        self.reopen(self.target(world), world);
         self.write(&sending.message, txn, &mut text, world);
+        if self.over {
+            return;
+        }
         let lost = sending.lost.unwrap_or(world.options.lost);
         let dropped = lost > 0.0 && world.chance.random::<f64>() < lost;
         if !dropped && !self.put(&text, world) {
@@ -321,7 +384,10 @@ impl Call {
 
     /// Sends a text as it is; false if it did not leave.
     fn put(&mut self, text: &str, world: &mut World) -> bool {
-        let to = world.remote_sending.unwrap_or(self.birth.peer);
+        let to = self.target(world);
+        if !self.reopen(to, world) {
+            return false;
+        }
         world.traces.message(world.options.transport.name(), true, text);
         world.wire.send(self.birth.way, to, text)
     }

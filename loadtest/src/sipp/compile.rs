@@ -5,7 +5,7 @@ mod step;
 
 use std::collections::BTreeMap;
 
-use super::scenario::{Kind, Optional, Scenario, Scope, Variable, VariableId};
+use super::scenario::{Action, Kind, Optional, Scenario, Scope, Variable, VariableId};
 use super::template::{self, Names, Template};
 use super::xml::{self, Attribute, Element, Fault};
 
@@ -132,6 +132,10 @@ impl Names for Resolver<'_> {
     fn given(&self, name: &str) -> bool {
         self.given.keys.contains_key(name)
     }
+
+    fn readable(&self, path: &str) -> Result<(), String> {
+        std::fs::File::open(path).map(drop).map_err(|error| format!("{path}: {error}"))
+    }
 }
 
 fn variable(scenario: &mut Scenario, name: &str) -> VariableId {
@@ -184,6 +188,9 @@ impl<'a> Compiler<'a> {
         self.resolve();
         self.optional_ends();
         self.out.scenario.transactions = self.transactions.len();
+        let known = |name| self.out.scenario.variables.iter().position(|variable| variable.name == name);
+        (self.out.scenario.broken_off, self.out.scenario.paused_until) =
+            (known("_unexp.retaddr"), known("_unexp.pausedaddr"));
         self.out.scenario.unexpected = self.labels.get("_unexp.main").copied();
         if !self.out.scenario.steps.iter().any(|step| matches!(step.kind, Kind::Send(_) | Kind::Recv(_))) {
             self.fault(root.at, "a scenario sends or receives something");
@@ -225,15 +232,41 @@ impl<'a> Compiler<'a> {
                     element.name
                 ),
             ),
-            "init" => self.fault(element.at, "<init> is not supported: set variables with -set"),
+            "init" => self.init(element),
             name => {
                 let what = format!(
                     "unknown element <{name}>: want send, recv, pause, nop, label, timewait, Global, User, Reference, \
-                     ResponseTimeRepartition or CallLengthRepartition"
+                     ResponseTimeRepartition, CallLengthRepartition or init"
                 );
                 self.fault(element.at, what);
             }
         }
+    }
+
+    /// Steps that are taken once, before the first call; their labels are their own.
+    fn init(&mut self, mut element: Element) {
+        let attributes = Attributes::of(&mut element);
+        self.nothing_left(attributes);
+        let outside = (
+            std::mem::take(&mut self.out.scenario.steps),
+            std::mem::take(&mut self.labels),
+            std::mem::take(&mut self.wanted),
+        );
+        self.out.scenario.steps = std::mem::take(&mut self.out.scenario.init);
+        for child in element.children {
+            match child.name.as_str() {
+                "nop" => self.nop(child),
+                "label" => self.label(child),
+                name => self.fault(child.at, format!("<{name}> in <init>: want nop or label")),
+            }
+        }
+        self.resolve();
+        let said = |action: &Action| matches!(action, Action::Media(_) | Action::Redirect { .. } | Action::Close);
+        if self.out.scenario.steps.iter().flat_map(|step| &step.actions).any(said) {
+            self.fault(element.at, "<init> has no call: neither media nor setdest nor closecon");
+        }
+        self.out.scenario.init = std::mem::take(&mut self.out.scenario.steps);
+        (self.out.scenario.steps, self.labels, self.wanted) = outside;
     }
 
     fn label(&mut self, mut element: Element) {

@@ -350,7 +350,9 @@ impl Engine {
     /// Lets a call do something, and files or forgets it.
     fn with(&mut self, slot: usize, what: impl FnOnce(&mut Call, &mut World)) {
         let Some(mut call) = self.calls.get_mut(slot).and_then(Option::take) else { return };
+        let before = call.birth.way;
         self.beside(call.birth.aside, |world| what(&mut call, world));
+        self.moved(slot, before, &call);
         if call.over() {
             return self.forget(slot, &call);
         }
@@ -361,6 +363,19 @@ impl Engine {
             self.timers.push(Reverse((due, slot)));
         }
         self.calls[slot] = Some(call);
+    }
+
+    /// A call may have closed its connection and opened another.
+    fn moved(&mut self, slot: usize, before: Way, call: &Call) {
+        if before == call.birth.way || !call.birth.own_way {
+            return;
+        }
+        if let Way::Stream(stream) = before {
+            self.by_way.remove(&stream.place());
+        }
+        if let Way::Stream(stream) = call.birth.way {
+            self.by_way.insert(stream.place(), slot);
+        }
     }
 
     fn forget(&mut self, slot: usize, call: &Call) {

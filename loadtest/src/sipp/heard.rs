@@ -100,6 +100,16 @@ pub fn peer_tag(message: &str) -> Option<String> {
     Some(format!(";tag={}", tag.trim()))
 }
 
+/// What is the same in all copies of a message by RFC 2543 §11.5: To, From, Call-ID and CSeq, and of a response what it says (`-rtcheck loose`).
+pub fn loose_print(message: &str) -> u64 {
+    let mut all: Vec<&str> =
+        ["To", "From", "Call-ID", "CSeq"].into_iter().map(|name| value(message, name).unwrap_or_default()).collect();
+    if status(message).is_some() {
+        all.extend([message.lines().next().unwrap_or_default(), body(message)]);
+    }
+    fingerprint(&all.join("\n"))
+}
+
 /// What stands between `<` and `>` in a header, or all of it up to its parameters.
 pub fn uri(value: &str) -> &str {
     match value.split_once('<') {

@@ -57,8 +57,12 @@ pub struct Values {
     /// Lines that the file stands for, their `%d` replaced by a number, else none.
     printed: Option<Printed>,
     next: usize,
-    /// Of the indexed field: the line that has it.
-    index: Option<HashMap<String, usize>>,
+    /// Of the indexed field: which it is, and the line that has each of its values.
+    index: Option<(usize, HashMap<String, usize>)>,
+    /// Lines that the scenario wrote: those behind the file's, and those that took the place of one.
+    written: HashMap<usize, String>,
+    /// How many there are behind the file's.
+    more: usize,
 }
 
 impl Values {
@@ -80,12 +84,56 @@ impl Values {
         if lines.is_empty() {
             return Err(format!("{}: there is no line of values", path.display()));
         }
-        Ok(Values { bytes, order, lines, printed, next: 0, index: None })
+        Ok(Values { bytes, order, lines, printed, next: 0, index: None, written: HashMap::new(), more: 0 })
     }
 
     /// How many lines calls may have.
     pub fn count(&self) -> usize {
-        self.printed.map_or(self.lines.len(), |printed| printed.lines)
+        self.printed.map_or(self.lines.len() + self.more, |printed| printed.lines)
+    }
+
+    /// One line of the file stands for many: no other may take its place.
+    pub fn printed(&self) -> bool {
+        self.printed.is_some()
+    }
+
+    /// Lines are found by the value of a field.
+    pub fn indexed(&self) -> bool {
+        self.index.is_some()
+    }
+
+    /// One line more, behind all others.
+    pub fn insert(&mut self, text: String) {
+        let line = self.count();
+        self.more += 1;
+        self.put(line, text);
+    }
+
+    /// A line is another from now on; false if there is none of this number.
+    pub fn replace(&mut self, line: usize, text: String) -> bool {
+        let there = line < self.count();
+        if there {
+            self.put(line, text);
+        }
+        there
+    }
+
+    fn put(&mut self, line: usize, text: String) {
+        let mut index = self.index.take();
+        if let Some((field, lines)) = &mut index {
+            let mut value = String::new();
+            self.write(line, *field, &mut value);
+            if lines.get(&value) == Some(&line) {
+                lines.remove(&value);
+            }
+        }
+        self.written.insert(line, text);
+        if let Some((field, lines)) = &mut index {
+            let mut value = String::new();
+            self.write(line, *field, &mut value);
+            lines.insert(value, line);
+        }
+        self.index = index;
     }
 
     /// Each user has a line.
@@ -108,8 +156,11 @@ impl Values {
 
     /// Writes a field of a line; what is not there is empty.
     pub fn write(&self, line: usize, field: usize, out: &mut String) {
-        let Some(start) = self.lines.get(line % self.lines.len()) else { return };
-        let text = self::line(self.bytes.as_ref(), *start);
+        let text = match (self.written.get(&line), self.lines.get(line % self.lines.len())) {
+            (Some(written), _) => written.as_bytes(),
+            (None, Some(start)) => self::line(self.bytes.as_ref(), *start),
+            (None, None) => return,
+        };
         let bytes = text.split(|byte| *byte == b';').nth(field).unwrap_or_default();
         let value = String::from_utf8_lossy(bytes);
         match self.printed {
@@ -126,12 +177,12 @@ impl Values {
             self.write(line, field, &mut value);
             index.insert(value, line);
         }
-        self.index = Some(index);
+        self.index = Some((field, index));
     }
 
     /// The line with this key.
     pub fn find(&self, key: &str) -> Option<usize> {
-        self.index.as_ref()?.get(key).copied()
+        self.index.as_ref()?.1.get(key).copied()
     }
 }
 
@@ -198,6 +249,23 @@ mod tests {
         assert_eq!((users.take(2, &mut chance), users.take(1, &mut chance)), (1, 0));
         let mut random = open("RANDOM\na\nb\n").expect("it is read");
         assert!((0..64).map(|_| random.take(0, &mut chance)).collect::<std::collections::BTreeSet<_>>().len() == 2);
+    }
+
+    #[test]
+    fn lines_that_a_scenario_writes_are_found_and_taken_like_the_files_own() {
+        let mut values = open("SEQUENTIAL\nann;1\nbob;2\n").expect("it is read");
+        values.index(0);
+        values.insert("cid;3".to_owned());
+        assert!(values.replace(0, "zoe;9".to_owned()) && !values.replace(3, "eve;4".to_owned()));
+        assert_eq!(["cid", "zoe", "ann"].map(|key| values.find(key)), [Some(2), Some(0), None]);
+        let mut chance = crate::draw::chance(1, 1, "values");
+        let lines: Vec<usize> = (0..4).map(|_| values.take(0, &mut chance)).collect();
+        let taken: Vec<String> = lines.into_iter().map(|line| field(&values, line, 1)).collect();
+        assert_eq!(taken, ["9", "2", "3", "9"]);
+        // A key that another line has taken over stays with that one.
+        values.insert("bob;5".to_owned());
+        assert!(values.replace(1, "dan;6".to_owned()));
+        assert_eq!((values.find("bob"), values.find("dan")), (Some(3), Some(1)));
     }
 
     #[test]

@@ -70,6 +70,8 @@ pub struct Rare {
     pub ip_field: usize,
     /// A Call-ID is what it is, with three slashes too.
     pub slashes: bool,
+    /// `-rtcheck loose`: a repeat is told by few headers, not by the whole message.
+    pub loose: bool,
     /// `-sleep`: what the run begins with.
     pub sleep_ms: u64,
 }
@@ -500,10 +502,9 @@ impl Options {
             "-dynamicStep" => self.dynamic.1 = words.number()?,
             "-dynamicMax" => self.dynamic.2 = words.number()?,
             "-rtcheck" => match words.text()?.as_str() {
-                "full" => {}
-                other => {
-                    return Err(format!("-rtcheck {other} is not supported: repeats are told by the whole message"));
-                }
+                "full" => self.rare.loose = false,
+                "loose" => self.rare.loose = true,
+                other => return Err(format!("-rtcheck {other}: want full or loose")),
             },
             _ => return Ok(false),
         }

@@ -314,6 +314,37 @@ pub enum Action {
     Trim(VariableId),
     /// `%41` becomes A.
     UrlDecode(VariableId),
+    /// What a URI does not carry becomes `%41` and the like.
+    UrlEncode(VariableId),
+    /// A pause that a message broke off goes on until this moment, in milliseconds since the run began.
+    Resume(Operand),
+    /// A file of values has one line more.
+    Insert {
+        /// Which file.
+        file: usize,
+        /// The line.
+        text: Template,
+    },
+    /// A line of a file of values is another from now on.
+    Replace {
+        /// Which file.
+        file: usize,
+        /// Which line, from 0.
+        line: Template,
+        /// What it is.
+        text: Template,
+    },
+    /// The call's messages go elsewhere from now on.
+    Redirect {
+        /// An IP address, or a name that has one.
+        host: Template,
+        /// The port.
+        port: Template,
+        /// UDP, TCP or TLS: what the run speaks.
+        protocol: Template,
+    },
+    /// The call's own socket or connection is closed; what it says next opens another.
+    Close,
     /// Goes on at the step with this number.
     Jump(Operand),
     /// Says something.
@@ -400,9 +431,26 @@ pub struct Scenario {
     pub length_limits: Vec<u64>,
     /// Where an unexpected message goes on (`_unexp.main`).
     pub unexpected: Option<usize>,
+    /// Where it is told which step that broke off (`_unexp.retaddr`).
+    pub broken_off: Option<VariableId>,
+    /// And until when that would have paused (`_unexp.pausedaddr`).
+    pub paused_until: Option<VariableId>,
+    /// What is done once, before the first call.
+    pub init: Vec<Step>,
 }
 
 impl Scenario {
+    /// What is done before the first call, as a scenario of its own with the same variables; `None` if there is nothing.
+    pub fn before(&self) -> Option<Scenario> {
+        let steps = self.init.clone();
+        (!steps.is_empty()).then(|| Scenario { steps, init: Vec::new(), unexpected: None, ..self.clone() })
+    }
+
+    /// What is done at all steps.
+    pub fn actions(&self) -> impl Iterator<Item = &Action> {
+        self.init.iter().chain(&self.steps).flat_map(|step| &step.actions)
+    }
+
     /// It begins with a message to send: it places calls.
     pub fn calls(&self) -> bool {
         let first = self.steps.iter().find(|step| matches!(step.kind, Kind::Send(_) | Kind::Recv(_)));

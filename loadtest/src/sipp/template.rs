@@ -115,6 +115,8 @@ pub enum Key {
     DynamicId,
     /// What `-key` gave.
     Given(String),
+    /// What a file holds, as it is.
+    File(Template),
 }
 
 /// Resolves what keywords name: variables, files, and words of the command line.
@@ -125,6 +127,8 @@ pub trait Names {
     fn file(&mut self, name: Option<&str>) -> Result<usize, String>;
     /// Whether `-key` gave a word.
     fn given(&self, name: &str) -> bool;
+    /// Whether a file can be read.
+    fn readable(&self, path: &str) -> Result<(), String>;
 }
 
 /// A mistake in a text: its byte, and what it is.
@@ -221,11 +225,8 @@ const PLAIN: [(&str, Key); 32] = [
 ];
 
 /// Keywords of SIPp's that we do not have, and why.
-const REFUSED: [(&str, &str); 3] = [
-    ("tdmmap", "circuits of TDM are not played here"),
-    ("file", "use a file of values (-inf) instead"),
-    ("rtpstream_video_port", "only audio is played"),
-];
+const REFUSED: [(&str, &str); 2] =
+    [("tdmmap", "circuits of TDM are not played here"), ("rtpstream_video_port", "only audio is played")];
 
 fn key(inner: &str, names: &mut impl Names) -> Result<(Key, i64), String> {
     if let Some(name) = inner.strip_prefix('$') {
@@ -258,6 +259,15 @@ fn key(inner: &str, names: &mut impl Names) -> Result<(Key, i64), String> {
             let text = parameter(rest, "text").unwrap_or_else(|| "X".to_owned());
             let variable = parameter(rest, "variable").ok_or("[fill] wants variable=\"N\"")?;
             Ok((Key::Fill(text, names.variable(&variable)), 0))
+        }
+        "file" => {
+            let path = parameter(rest, "name").ok_or("[file] wants name=\"PATH\"")?;
+            let path = nested(&path, names)?;
+            // What a call names is looked for when it does.
+            if let [Piece::Text(path)] = &path.pieces[..] {
+                names.readable(path)?;
+            }
+            Ok((Key::File(path), 0))
         }
         "last_Request_URI" => Ok((Key::LastRequestUri, 0)),
         "last_cseq_number" => Ok((Key::LastCseqNumber, plus)),
@@ -313,6 +323,7 @@ fn known_parameters(name: &str, words: &str) -> Result<(), String> {
     let known: &[&str] = match name {
         "authentication" => &["username", "password"],
         "fill" => &["text", "variable"],
+        "file" => &["name"],
         _ if name.starts_with("field") => &["file", "line"],
         _ => return Ok(()),
     };

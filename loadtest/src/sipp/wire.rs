@@ -21,6 +21,8 @@ pub enum Way {
     Datagrams(SocketId),
     /// On this connection.
     Stream(SocketId),
+    /// None: its own was closed, or it has nobody to speak to.
+    None,
 }
 
 /// What came.
@@ -152,6 +154,7 @@ impl Wire {
     /// Closes a call's own socket or connection.
     pub fn close(&mut self, way: Way) {
         match way {
+            Way::None => {}
             Way::Datagrams(id) => self.ring.close(id),
             Way::Stream(id) => {
                 if let Some(seal) = self.seal(id) {
@@ -167,6 +170,7 @@ impl Wire {
     /// Sends a message; false if it did not leave.
     pub fn send(&mut self, way: Way, to: SocketAddr, text: &str) -> bool {
         match way {
+            Way::None => false,
             Way::Datagrams(id) => self.ring.send(id, to, text.as_bytes()),
             Way::Stream(id) => self.send_stream(id, text.as_bytes()),
         }

@@ -37,7 +37,12 @@ pub enum Value {
 impl Value {
     /// As `test` and `condexec` ask for it.
     pub fn is_set(&self) -> bool {
-        !matches!(self, Value::Unset | Value::Truth(false))
+        match self {
+            Value::Unset => false,
+            Value::Text(_) => true,
+            Value::Number(number) => *number != 0.0,
+            Value::Truth(truth) => *truth,
+        }
     }
 
     /// As a number; a text that is none is zero.
@@ -50,10 +55,11 @@ impl Value {
         }
     }
 
-    /// As a text: numbers with six digits after the point, as SIPp writes them.
+    /// As a text: numbers with six digits after the point, and zero as nothing, as SIPp writes them.
     pub fn write(&self, out: &mut String) {
         match self {
             Value::Unset => {}
+            Value::Number(0.0) => {}
             Value::Text(text) => out.push_str(text),
             Value::Number(number) => out.push_str(&format!("{number:.6}")),
             Value::Truth(truth) => out.push_str(if *truth { "true" } else { "false" }),

@@ -3,6 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Call;
+use crate::clock::MS;
 use crate::digest::Asking;
 use crate::sipp::heard;
 use crate::sipp::scenario::{Action, Arithmetic, Check, Compare, Internal, Operand, Place, Said, VariableId};
@@ -11,14 +12,21 @@ use crate::sipp::template::Template;
 use crate::sipp::world::{Quit, Value, World};
 
 impl Call {
-    /// Does them in order, until one leads away.
+    /// Does them in order, those behind a jump too, until the call is over.
     pub(super) fn act(&mut self, actions: &[Action], world: &mut World) {
-        let here = self.step;
+        let mut pause = None;
         for action in actions {
-            self.do_one(action, world);
-            if self.over || self.step != here {
+            match action {
+                Action::Resume(until) => pause = Some((self.operand(until, world).max(0.0) * MS as f64) as u64),
+                _ => self.do_one(action, world),
+            }
+            if self.over {
                 return;
             }
+        }
+        // What was broken off goes on at the step to which they led.
+        if let Some(until) = pause.filter(|until| *until > world.clock.now()) {
+            self.paused = Some(until);
         }
     }
 
@@ -47,10 +55,18 @@ impl Call {
             }
             Action::Trim(variable) => self.change(*variable, |text| text.trim().to_owned(), world),
             Action::UrlDecode(variable) => self.change(*variable, decoded, world),
+            Action::UrlEncode(variable) => self.change(*variable, encoded, world),
             Action::Jump(to) => {
                 let to = self.operand(to, world).max(0.0) as usize;
                 self.go(to);
             }
+            Action::Insert { file, text } => {
+                let text = self.text(text, world);
+                world.files[*file].insert(text);
+            }
+            Action::Replace { file, line, text } => self.replace(*file, line, text, world),
+            Action::Redirect { host, port, protocol } => self.redirect(host, port, protocol, world),
+            Action::Close => self.close(world),
             Action::Say(how, text) => self.speak(*how, text, world),
             Action::Lookup { into, file, key } => {
                 let key = self.text(key, world);
@@ -73,6 +89,19 @@ impl Call {
             }
             Action::Internal(order) => self.obey(*order, world),
             Action::Media(media) => self.play(media, world),
+            // That is for who does all of a step's.
+            Action::Resume(_) => {}
+        }
+    }
+
+    fn replace(&mut self, file: usize, line: &Template, text: &Template, world: &mut World) {
+        let (line, text) = (self.text(line, world), self.text(text, world));
+        // A variable that holds zero is nothing as a text.
+        let place =
+            if line.is_empty() { Some(0.0) } else { line.trim().parse::<f64>().ok().filter(|line| *line >= 0.0) };
+        if !place.is_some_and(|place| world.files[file].replace(place as usize, text)) {
+            let name = world.options.files[file].clone();
+            self.break_off(&format!("Invalid line number ({}) for file: {name}", line.trim()), world);
         }
     }
 
@@ -127,7 +156,7 @@ impl Call {
             (0..into.len()).map(|group| found.get(group).map(|part| part.as_str().to_owned())).collect()
         });
         for (variable, value) in into.iter().zip(values) {
-            self.set(*variable, Value::Text(value.unwrap_or_default()), world);
+            self.set(*variable, value.map_or(Value::Unset, Value::Text), world);
         }
         let doesnt = if missing { Count::RegexpHeader } else { Count::RegexpDoesnt };
         self.judge(check, truth, doesnt, Count::RegexpShouldnt);
@@ -176,13 +205,17 @@ impl Call {
                 world.statistics.count(Count::Warnings);
                 world.traces.error(&text);
             }
-            Said::Error => {
-                world.statistics.count(Count::FatalErrors);
-                world.traces.error(&text);
-                self.end(world, Some(Count::Rejected));
-                world.end(Quit::Now);
-            }
+            Said::Error => self.break_off(&text, world),
         }
+    }
+
+    /// The run cannot go on, and ends.
+    pub(super) fn break_off(&mut self, text: &str, world: &mut World) {
+        eprintln!("{text}");
+        world.statistics.count(Count::FatalErrors);
+        world.traces.error(text);
+        self.end(world, Some(Count::Rejected));
+        world.end(Quit::Now);
     }
 
     fn proven(&self, username: &str, password: &str) -> bool {
@@ -238,4 +271,16 @@ fn decoded(text: &str) -> String {
         rest = if code.is_some() { &after[2..] } else { after };
     }
     String::from_utf8_lossy(&out).into_owned()
+}
+
+/// What RFC 3986 §2.3 does not leave as it is becomes a percent sign and its code.
+fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
 }

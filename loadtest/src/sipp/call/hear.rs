@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use rand::Rng;
 
 use super::{Call, REPEATS_MAX};
+use crate::clock::MS;
 use crate::sipp::heard;
 use crate::sipp::scenario::{Expected, Expecting, Kind, Optional, Pause};
 use crate::sipp::statistics::Count;
 use crate::sipp::wire::Way;
-use crate::sipp::world::World;
+use crate::sipp::world::{Value, World};
 
 impl Call {
     /// A message came.
@@ -17,24 +18,50 @@ impl Call {
         if self.paused.is_some() && world.options.pause_ignores {
             return;
         }
-        if !self.scenario.calls() {
+        if !self.scenario.calls() && !self.redirected {
             // A connection may have been made anew; what is answered goes where it came from.
             (self.birth.way, self.birth.peer) = (way, from);
         }
-        let print = heard::fingerprint(&text);
+        let print = if world.options.rare.loose { heard::loose_print(&text) } else { heard::fingerprint(&text) };
         if world.options.transport.datagrams() && !world.options.no_retrans && self.heard_again(print, &text, world) {
             return;
         }
-        let status = heard::status(&text);
-        if status.is_some()
+        if heard::status(&text).is_some()
             && let Some(tag) = heard::peer_tag(&text)
         {
             self.peer_tag = tag;
         }
-        match self.find(&text, status) {
+        self.place(print, text, world);
+    }
+
+    /// Goes on by the step that a message fits.
+    pub(super) fn place(&mut self, print: u64, text: String, world: &mut World) {
+        match self.find(&text, heard::status(&text)) {
             Some(index) => self.heard_at(index, print, text, world),
-            None => self.unexpected(text, world),
+            None => self.unexpected(print, text, world),
         }
+    }
+
+    /// The scenario's part for messages that nobody expects hears one, unless it is at work on one; true if that is all that follows.
+    fn handled(&mut self, print: u64, text: &str, world: &mut World) -> bool {
+        let Some(label) = self.scenario.unexpected else { return false };
+        if let Some(variable) = self.scenario.broken_off {
+            if self.value(variable, world).number() != 0.0 {
+                return false;
+            }
+            *self.value(variable, world) = Value::Number(self.step as f64);
+        } else if self.handling.replace(print) == Some(print) {
+            // That part does not know it either, and would begin anew without end.
+            return false;
+        }
+        if let Some(variable) = self.scenario.paused_until {
+            *self.value(variable, world) = Value::Number((self.paused.unwrap_or(0) / MS) as f64);
+        }
+        self.queued = Some((print, text.to_owned()));
+        self.resend = None;
+        self.go(label);
+        self.run(world);
+        true
     }
 
     /// What was heard and answered already is answered again; true if that is all that follows.
@@ -198,16 +225,13 @@ impl Call {
     }
 
     /// A message that fits no step.
-    fn unexpected(&mut self, text: String, world: &mut World) {
+    fn unexpected(&mut self, print: u64, text: String, world: &mut World) {
         let step = self.scenario.steps.get(self.step).map(|step| &step.kind);
         if matches!(step, Some(Kind::Pause(Pause::Linger(_)))) {
             return world.statistics.count(Count::DeadCall);
         }
-        if let Some(label) = self.scenario.unexpected {
-            self.heard = text;
-            self.resend = None;
-            self.go(label);
-            return self.run(world);
+        if self.handled(print, &text, world) {
+            return;
         }
         let method = heard::method(&text).to_owned();
         let first = text.lines().next().unwrap_or_default().to_owned();

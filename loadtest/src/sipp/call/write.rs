@@ -127,6 +127,7 @@ impl Call {
                 world.dynamic = world.next_dynamic();
             }
             Key::Given(name) => out.push_str(world.keys.get(name).map_or("", String::as_str)),
+            Key::File(path) => self.write_file(path, out, world),
             Key::Last(_)
             | Key::LastValue(_)
             | Key::LastMessage
@@ -172,11 +173,20 @@ impl Call {
         true
     }
 
+    fn write_file(&mut self, path: &Template, out: &mut String, world: &mut World) {
+        let path = self.text(path, world);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => out.push_str(&text),
+            Err(error) => self.break_off(&format!("{path}: {error}"), world),
+        }
+    }
+
     fn write_field(&mut self, file: usize, field: usize, line: Option<&Template>, out: &mut String, world: &mut World) {
         let line = match line {
             None => self.birth.lines.get(file).copied().unwrap_or(0),
             Some(line) => {
-                let asked = self.text(line, world).trim().parse::<f64>().unwrap_or(-1.0);
+                // A variable that holds zero is nothing as a text.
+                let asked = self.text(line, world).trim().parse::<f64>().unwrap_or(0.0);
                 if asked < 0.0 {
                     return;
                 }

@@ -43,7 +43,22 @@ impl Compiler<'_> {
             }
             "trim" => self.into(of).map(Action::Trim),
             "urldecode" => self.wanted_variable(of, "variable").map(Action::UrlDecode),
+            "urlencode" => self.wanted_variable(of, "variable").map(Action::UrlEncode),
             "jump" => self.operand(of).map(Action::Jump),
+            "pauserestore" => self.operand(of).map(Action::Resume),
+            "insert" => {
+                let file = self.file(of)?;
+                Some(Action::Insert { file, text: self.wanted_text(of, "value")? })
+            }
+            "replace" => {
+                let (file, line) = (self.file(of)?, self.wanted_text(of, "line")?);
+                Some(Action::Replace { file, line, text: self.wanted_text(of, "value")? })
+            }
+            "setdest" => {
+                let (host, port) = (self.wanted_text(of, "host")?, self.wanted_text(of, "port")?);
+                Some(Action::Redirect { host, port, protocol: self.wanted_text(of, "protocol")? })
+            }
+            "closecon" => Some(Action::Close),
             "log" => Some(Action::Say(Said::Log, self.wanted_text(of, "message")?)),
             "warning" => Some(Action::Say(Said::Warning, self.wanted_text(of, "message")?)),
             "error" => Some(Action::Say(Said::Error, self.wanted_text(of, "message")?)),
@@ -191,13 +206,16 @@ impl Compiler<'_> {
     }
 
     fn lookup(&mut self, of: &mut Attributes) -> Option<Action> {
-        let into = self.into(of)?;
+        let (into, file) = (self.into(of)?, self.file(of)?);
+        Some(Action::Lookup { into, file, key: self.wanted_text(of, "key")? })
+    }
+
+    /// A file of values that the command line names too.
+    fn file(&mut self, of: &mut Attributes) -> Option<usize> {
         let file = self.wanted(of, "file")?;
-        let key = self.wanted_text(of, "key")?;
         let mut names = super::Resolver { scenario: &mut self.out.scenario, given: self.given };
         let found = names.file(Some(&file.value));
-        let file = found.map_err(|what| self.fault(file.at, what)).ok()?;
-        Some(Action::Lookup { into, file, key })
+        found.map_err(|what| self.fault(file.at, what)).ok()
     }
 
     fn time_of_day(&mut self, of: &mut Attributes) -> Option<Action> {
@@ -272,12 +290,11 @@ impl Compiler<'_> {
 
 fn refusal(name: &str) -> String {
     match name {
-        "insert" | "replace" | "index" => format!("<{name}> is not supported: files of values are not written to"),
-        "setdest" | "closecon" => format!("<{name}> is not supported: a call stays where it was begun"),
-        "pauserestore" => "<pauserestore> is not supported: a pause that was broken off is over".to_owned(),
+        "index" => "<index> is not supported: a file of values has its index from the start (-infindex)".to_owned(),
         _ => format!(
             "unknown action <{name}>: want ereg, assign, assignstr, add, subtract, multiply, divide, test, strcmp, todouble, trim, \
-             urldecode, jump, log, warning, error, lookup, verifyauth, gettimeofday, sample or exec"
+             urldecode, urlencode, jump, pauserestore, log, warning, error, lookup, insert, replace, setdest, closecon, verifyauth, \
+             gettimeofday, sample or exec"
         ),
     }
 }

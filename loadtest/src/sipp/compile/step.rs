@@ -178,7 +178,11 @@ impl Compiler<'_> {
                 None => self.fault(name.at, format!("distribution '{}' wants {want}", name.value)),
             }
         }
-        Spread::named(&name.value, &values)
+        let spread = Spread::named(&name.value, &values);
+        if spread.is_none() && values.len() == wants.len() {
+            self.fault(name.at, format!("distribution '{}' wants other values than these", name.value));
+        }
+        spread
     }
 
     pub(super) fn nop(&mut self, mut element: Element) {

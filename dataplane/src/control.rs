@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use panel::wire::{Answer, Ask, Frame, JOURNAL_FULL_PERCENT, MediaSocketsFigures};
+use panel::wire::{Answer, Ask, Certificate, CertificateKey, Frame, JOURNAL_FULL_PERCENT, MediaSocketsFigures};
 use rtrb::Producer;
 use shard::Loaded;
 use shard::registrar::Change;
@@ -343,9 +343,10 @@ impl Control {
 
     fn on_report(&mut self, report: Report) {
         match report {
-            Report::Fetch { x5u } => self.send_to_controller(Frame::Fetch { x5u }),
+            Report::Fetch { shard, x5u } => self.fetch(shard, x5u),
             Report::Want { shard, want } => {
                 self.hub.wants.add(shard, want.clone(), clocks::ticks());
+                // What is missed is repeated.
                 self.send_to_controller(Frame::Want(want));
             }
             Report::Part { question, mut part } => {
@@ -526,10 +527,17 @@ impl Control {
         }
     }
 
-    fn send_to_controller(&mut self, frame: Frame) {
-        if let Some(controller) = self.hub.controller.and_then(|id| self.hub.connections.get(&id)) {
-            // A controller that does not read misses it; it is repeated.
-            let _ = controller.try_send(frame);
+    /// False if there is no controller, or it does not read: it misses this.
+    fn send_to_controller(&mut self, frame: Frame) -> bool {
+        let controller = self.hub.controller.and_then(|id| self.hub.connections.get(&id));
+        controller.is_some_and(|controller| controller.try_send(frame).is_ok())
+    }
+
+    /// Has a certificate fetched for a shard. Where nobody can, its calls need not wait; that holds for no later one.
+    fn fetch(&mut self, shard: u16, x5u: String) {
+        if !self.send_to_controller(Frame::Fetch { x5u: x5u.clone() }) {
+            let nobody = Certificate { x5u, key: CertificateKey::Unreachable, until: 0 };
+            self.tell(shard, Order::Certificate(nobody));
         }
     }
 

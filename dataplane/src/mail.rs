@@ -75,7 +75,7 @@ pub enum Report {
     /// Something for the ledger.
     Want { shard: u16, want: Want },
     /// A call needs this certificate.
-    Fetch { x5u: String },
+    Fetch { shard: u16, x5u: String },
     /// Something for the other nodes.
     Binding(Box<Change>),
     /// This shard's part of an answer.

@@ -194,7 +194,7 @@ impl Pump {
                 Effect::Voice { call, .. } => self.shard.on_unrecorded(call),
                 Effect::Parcel { to, parcel } => self.mail.outlets[usize::from(to.0)].0.send(parcel),
                 Effect::Binding(change) => self.mail.report(Report::Binding(change)),
-                Effect::Fetch { x5u } => self.mail.report(Report::Fetch { x5u }),
+                Effect::Fetch { x5u } => self.mail.report(Report::Fetch { shard: self.number, x5u }),
                 Effect::Want(want) => self.mail.report(Report::Want { shard: self.number, want }),
             }
         }

@@ -23,6 +23,9 @@ const SHARES: [(&str, &str); 6] = [
     ("rtp_poor", "rtp_ends"),
 ];
 
+/// The longest name is that of a latency's last percentile.
+const NAME_COLUMNS: usize = 26;
+
 /// Compares two runs.
 #[derive(Args, Debug)]
 pub struct Arguments {
@@ -55,7 +58,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             worse += 1;
         }
     }
-    let _ = writeln!(out, "{:22} {:>12} {:>12} {:>9}  99 % intervals", "", "before", "after", "change");
+    let _ = writeln!(out, "{:NAME_COLUMNS$} {:>12} {:>12} {:>9}  99 % intervals", "", "before", "after", "change");
     let names =
         before["latencies"].as_object().map(|rows| rows.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
     for name in names {
@@ -157,7 +160,7 @@ fn tell(out: &mut String, name: &str, (old, new): (f64, f64), verdict: Verdict, 
         Verdict::Unknown => "",
     };
     // Writing to a text cannot fail.
-    let _ = writeln!(out, "{name:22} {old:12.3} {new:12.3} {change:>9}  {word:6} {said}");
+    let _ = writeln!(out, "{name:NAME_COLUMNS$} {old:12.3} {new:12.3} {change:>9}  {word:6} {said}");
 }
 
 #[cfg(test)]
@@ -195,6 +198,19 @@ mod tests {
             assert_eq!(verdict(&slower, &old, 0.5), Verdict::Better);
         }
         assert_eq!(verdict(&drawn(1, 1.0, 50), &drawn(2, 3.0, 50), 0.999), Verdict::Unknown);
+    }
+
+    #[test]
+    fn figures_stand_below_each_other() {
+        let mut out = String::new();
+        latencies("ringing_planned", &[drawn(1, 1.0, 2_000), drawn(2, 1.0, 2_000)], &mut out);
+        share("rtp_lost", (1.0, 1_000.0), (2.0, 1_000.0), &mut out);
+        let first = NAME_COLUMNS + 13;
+        for line in out.lines() {
+            let figure = &line[NAME_COLUMNS..first];
+            assert!(figure.trim().parse::<f64>().is_ok() && line.as_bytes()[first] == b' ', "{line}");
+        }
+        assert_eq!(out.lines().count(), QUANTILES.len() + 1);
     }
 
     #[test]

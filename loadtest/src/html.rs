@@ -17,7 +17,7 @@ pub use around::Around;
 use chart::{Axis, Series};
 
 const HEAD: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
-<style>:root{color-scheme:light dark}body{font:14px/1.45 system-ui,sans-serif;max-width:62em;margin:1.5em auto;padding:0 1em}\
+<style>:root{color-scheme:light dark}body{font:14px/1.45 system-ui,sans-serif;max-width:72em;margin:1.5em auto;padding:0 1em}\
 h1{font-size:1.4em}h2{font-size:1.1em;margin-top:1.8em}table{border-collapse:collapse}td,th{padding:.15em .8em .15em 0;text-align:right}\
 td:first-child,th:first-child{text-align:left}svg{width:100%;height:auto}svg text{font-size:11px;fill:currentColor}\
 .g{stroke:currentColor;stroke-opacity:.15}.legend span{margin-right:1.2em}.legend i{display:inline-block;width:1.2em;height:.25em;\

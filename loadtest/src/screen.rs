@@ -113,7 +113,8 @@ fn wish(letter: char, speed: f64, planned_rate: f64, before_pause: f64) -> Wish 
 }
 
 fn draw(frame: &mut Frame<'_>, progress: &Progress, (planned, rate): (u64, f64), cps: &[u64], p99_us: &[u64]) {
-    let heights = [Constraint::Length(10), Constraint::Min(4), Constraint::Min(4), Constraint::Length(1)];
+    // On a small terminal the figures stay, and the charts have what is left.
+    let heights = [Constraint::Length(10), Constraint::Fill(1), Constraint::Fill(1), Constraint::Length(1)];
     let [figures, rates, latencies, keys] = Layout::vertical(heights).areas(frame.area());
     let counts = &progress.counts;
     let lines = vec![
@@ -187,11 +188,16 @@ mod tests {
             codes: Codes::new(),
             rang: Rang::default(),
         };
-        let mut terminal = Terminal::new(TestBackend::new(80, 24)).expect("a terminal");
-        terminal.draw(|frame| draw(frame, &progress, (600, 21.0), &[1, 5, 20], &[9, 3, 12])).expect("a drawing");
-        let text: String = terminal.backend().buffer().content().iter().map(ratatui::buffer::Cell::symbol).collect();
+        let shown = |width: u16, height: u16| -> String {
+            let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a terminal");
+            terminal.draw(|frame| draw(frame, &progress, (600, 21.0), &[1, 5, 20], &[9, 3, 12])).expect("a drawing");
+            terminal.backend().buffer().content().iter().map(ratatui::buffer::Cell::symbol).collect()
+        };
+        let (usual, small) = (shown(80, 24), shown(60, 10));
         for part in ["rate 21.0", "placed 123", "answered 45", "9 in progress", "12.5 ms", "p pause"] {
-            assert!(text.contains(part), "{part}: {text}");
+            assert!(usual.contains(part), "{part}: {usual}");
+            assert!(part == "12.5 ms" || small.contains(part), "{part}: {small}");
         }
+        shown(2, 2);
     }
 }

@@ -339,3 +339,48 @@ fn a_variable_is_set_where_it_is_for_sipp() {
     assert_eq!(ours, theirs);
     assert!(ours.1.contains("half: 0.500000.") && !ours.1.contains("same:"), "{ours:?}");
 }
+
+/// SIPp's own examples: a registrar that knows its users from a file, and users whose file says how each proves to be one.
+#[test]
+fn users_of_a_file_prove_who_they_are_to_a_registrar_with_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    put("known.csv", "SEQUENTIAL\njoe;secret\nann;other\n");
+    let proof = |user: &str, password: &str| format!("{user};[authentication username={user} password={password}]\n");
+    put("good.csv", &format!("SEQUENTIAL\n{}{}", proof("joe", "secret"), proof("ann", "other")));
+    put("bad.csv", &format!("SEQUENTIAL\n{}{}", proof("joe", "guess"), proof("eve", "other")));
+    let register = |cseq: u32, more: &str| {
+        asks("REGISTER", cseq, "retrans=\"20000\"").replace("Max-Forwards", &format!("{more}Max-Forwards"))
+    };
+    let challenge = "SIP/2.0 401 Unauthorized\nWWW-Authenticate: Digest realm=\"example.com\", nonce=\"47ebe028cda1\"";
+    let users = format!("{}<recv response=\"401\" auth=\"true\"/>{}{FINE}", register(1, ""), register(2, "[field1]\n"));
+    write(folder.path(), "users", &users);
+    let judges = "<ereg regexp=\"Digest .*username=\\\"([^\\\"]*)\\\"\" search_in=\"hdr\" header=\"Authorization:\" assign_to=\"all,user\"/>\
+                  <lookup assign_to=\"line\" file=\"known.csv\" key=\"[$user]\"/>\
+                  <verifyauth assign_to=\"good\" username=\"[$user]\" password=\"[field1 line=\\\"[$line]\\\"]\"/><log message=\"[$user] [$good]\"/>";
+    let registrar = format!(
+        "<recv request=\"REGISTER\"/>{}<recv request=\"REGISTER\"><action>{judges}</action></recv><nop test=\"good\" next=\"good\"/>\
+         {}<nop next=\"end\"/><label id=\"good\"/>{}<label id=\"end\"/><Reference variables=\"all\"/>",
+        agrees(";tag=r").replace("SIP/2.0 200 OK", challenge),
+        agrees(";tag=r").replace("200 OK", "403 Forbidden"),
+        agrees(";tag=r")
+    );
+    write(folder.path(), "registrar", &registrar);
+    let mut told = Vec::new();
+    for (caller, callee) in [("sipp", "sipp"), (OURS, "sipp"), ("sipp", OURS), (OURS, OURS)] {
+        for (file, wanted) in [("good.csv", 0), ("bad.csv", 1)] {
+            let at = free_port();
+            let known = ["-inf", "known.csv", "-infindex", "known.csv", "0", "-trace_logs", "-log_file", "judged"];
+            let words = ["-sf", "registrar.xml", "-p", &at.to_string(), "-m", "2"];
+            let mut registrar = start(callee, folder.path(), &[&words[..], &known].concat());
+            listens(at, false);
+            let to = format!("127.0.0.1:{at}");
+            let played = logged(caller, folder.path(), &["-sf", "users.xml", "-inf", file, &to, "-m", "2"]);
+            assert_eq!(played.0, Some(wanted), "{caller} {callee} {file}");
+            registrar.0.wait().unwrap();
+            told.push(std::fs::read_to_string(folder.path().join("judged")).unwrap());
+        }
+    }
+    assert!(told.chunks(2).all(|pair| pair == &told[..2]), "{told:?}");
+    assert_eq!(told[0], "joe true\nann true\n");
+}

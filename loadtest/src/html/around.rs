@@ -30,7 +30,9 @@ pub fn chart(out: &mut String, title: &str, unit: &str, lines: Vec<Series<'_>>, 
     let all: Vec<Series<'_>> = lines.into_iter().chain(marks).collect();
     let _ = write!(out, "<h2>{}</h2>", escaped(title));
     let axis = Axis { name: unit, logarithmic: false };
-    out.push_str(&chart::lines(SECONDS, axis, &all, &|second| format!("{second:.0}")));
+    out.push_str(&chart::lines(SECONDS, axis, &all, &|second| {
+        format!("{second:.1}").trim_end_matches(".0").to_owned()
+    }));
 }
 
 /// All of it.
@@ -123,6 +125,16 @@ fn table(out: &mut String, seen: &Seen) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_moment_between_two_seconds_is_named_as_such() {
+        let mut out = String::new();
+        let line = Series { name: "placed", points: vec![(0.0, 1.0), (7.0, 2.0)] };
+        chart(&mut out, "Calls", "calls", vec![line], &[]);
+        for moment in [">0<", ">1.4<", ">2.8<", ">4.2<", ">5.6<", ">7<"] {
+            assert!(out.contains(moment), "{moment} in {out}");
+        }
+    }
 
     #[test]
     fn a_counter_is_told_by_the_second_and_may_begin_anew() {

@@ -175,7 +175,7 @@ fn escaped(rest: &str) -> (char, usize) {
 }
 
 /// The length of what begins with `[`, up to and with its `]`; brackets within count.
-fn bracketed(text: &str) -> Option<usize> {
+pub fn bracketed(text: &str) -> Option<usize> {
     let mut depth = 0_usize;
     for (at, byte) in text.bytes().enumerate() {
         match byte {

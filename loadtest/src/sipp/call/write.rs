@@ -7,16 +7,16 @@ use super::Call;
 use crate::clock::MS;
 use crate::digest::Asking;
 use crate::sipp::heard;
-use crate::sipp::template::{Key, Piece, Template};
+use crate::sipp::template::{self, Key, Piece, Template};
 use crate::sipp::world::World;
 
 /// Bytes that `[fill]` adds at most.
 const FILL_MAX: usize = 64 << 10;
 
 /// What can be filled in only when all the rest stands there: where it goes, and what.
-enum Late<'a> {
+enum Late {
     Len(usize, i64),
-    Proof(usize, &'a Option<Template>, &'a Option<Template>),
+    Proof(usize, Option<Template>, Option<Template>),
 }
 
 impl Call {
@@ -49,7 +49,15 @@ impl Call {
                 Piece::Key(Key::Authentication { username, password }, _) => {
                     skip = self.challenge.is_none();
                     if !skip {
-                        late.push(Late::Proof(out.len(), username, password));
+                        late.push(Late::Proof(out.len(), username.clone(), password.clone()));
+                    }
+                }
+                Piece::Key(Key::Field { file, field, line }, _) => {
+                    let from = out.len();
+                    self.write_field(*file, *field, line.as_ref(), out, world);
+                    if let Some((at, username, password)) = asked_proof(out, from) {
+                        skip = self.challenge.is_none();
+                        late.extend((!skip).then_some(Late::Proof(at, username, password)));
                     }
                 }
                 Piece::Key(Key::Branch, plus) => match txn {
@@ -62,7 +70,7 @@ impl Call {
         for one in late.into_iter().rev() {
             let (at, text) = match one {
                 Late::Len(at, plus) => (at, (heard::body(out).len() as i64 + plus).to_string()),
-                Late::Proof(at, username, password) => (at, self.proof(username, password, out, world)),
+                Late::Proof(at, username, password) => (at, self.proof(&username, &password, out, world)),
             };
             out.insert_str(at, &text);
         }
@@ -106,7 +114,6 @@ impl Call {
             Key::MsgIndex => number(self.step as i64, out),
             Key::Users => number(world.users.wanted().unwrap_or(0) as i64, out),
             Key::UserId => number(self.birth.user as i64, out),
-            Key::Field { file, field, line } => self.write_field(*file, *field, line.as_ref(), out, world),
             Key::PeerTag => out.push_str(&self.peer_tag),
             Key::NextUrl => out.push_str(&self.next_url),
             Key::Routes => {
@@ -137,7 +144,7 @@ impl Call {
                 return self.write_last(key, plus, out);
             }
             // These are for who writes the whole message.
-            Key::Len | Key::Branch | Key::Authentication { .. } => {}
+            Key::Len | Key::Branch | Key::Field { .. } | Key::Authentication { .. } => {}
         }
         true
     }
@@ -226,6 +233,18 @@ impl Call {
         let name = if *proxy { "Proxy-Authorization" } else { "Authorization" };
         asking.answer(challenge).map_or_else(String::new, |value| format!("{name}: {value}"))
     }
+}
+
+/// Takes `[authentication …]` out of what a file of values gave from here on: where the header belongs, and who proves to be whom.
+fn asked_proof(out: &mut String, from: usize) -> Option<(usize, Option<Template>, Option<Template>)> {
+    let at = from + out[from..].find("[authentication")?;
+    let end = at + template::bracketed(&out[at..])?;
+    let cut = template::cut(&out[at..end], &mut crate::sipp::Nothing).ok()?;
+    let Some(Piece::Key(Key::Authentication { username, password }, _)) = cut.pieces.into_iter().next() else {
+        return None;
+    };
+    out.replace_range(at..end, "");
+    Some((at, username, password))
 }
 
 /// An address; of IPv6 in brackets.

@@ -199,12 +199,41 @@ fn voice_is_relayed_whatever_stands_before_it() {
     assert!(passes(&mut stage, ours, "127.0.0.2:6000", &VOICE).is_some());
 }
 
+/// A description that names IPv6.
+fn six(port: u16) -> String {
+    sdp(port, 1).replace("c=IN IP4 127.0.0.2", "c=IN IP6 2001:db8::2")
+}
+
+/// Our sockets of a leg have one family: media of the other one could be neither sent nor believed, and the call would be silent and charged.
+#[test]
+fn who_describes_media_of_a_family_that_it_was_not_told_is_refused() {
+    let mut stage = Stage::new();
+    stage.begin_with(&with_sdp(&invite(), &six(4000)));
+    assert!(stage.last(0).starts_with("SIP/2.0 488 "), "we have no address of IPv6: {}", stage.last(0));
+
+    let mut stage = Stage::new();
+    stage.switch.media_v6 = Some("2001:db8::1".parse().unwrap());
+    let mut call = stage.begin_with(&with_sdp(&invite(), OFFER));
+    let answer = reply(stage.last_of(1, "INVITE "), 200, Some(&six(6000)));
+    stage.hear(&mut call, 1, &answer, TERMINATOR);
+    assert!(stage.last(1).starts_with("BYE "), "it was offered IPv4: {}", stage.last(1));
+    assert!(stage.last(0).starts_with("SIP/2.0 488 "), "{}", stage.last(0));
+    assert_eq!(stage.cdrs().last().map(|cdr| cdr.cause), Some(Cause::INCOMPATIBLE));
+
+    let mut stage = Stage::new();
+    let mut call = talk(&mut stage, OFFER, &sdp(6000, 1));
+    let moves = with_sdp(&request("INVITE", stage.last_of(0, "SIP/2.0 200 "), 2), &six(4000));
+    let ours = port(stage.first(1));
+    stage.hear(&mut call, 0, &moves, CALLER);
+    assert!(stage.last(0).starts_with("SIP/2.0 488 ") && call.is_up(), "{}", stage.last(0));
+    let to = passes(&mut stage, ours, "127.0.0.2:6000", &VOICE);
+    assert_eq!(to.as_deref(), Some("127.0.0.2:4000"), "all is as it was");
+}
+
 #[test]
 fn media_of_the_other_family_than_signalling_is_met_there() {
-    let six = |port| sdp(port, 1).replace("c=IN IP4 127.0.0.2", "c=IN IP6 2001:db8::2");
     for (offer, ours, answered) in [
         (six(4000), Some("2001:db8::1"), "c=IN IP6 2001:db8::1\r\n"),
-        (six(4000), None, "c=IN IP4 127.0.0.1\r\n"),
         (sdp(4000, 1), Some("2001:db8::1"), "c=IN IP4 127.0.0.1\r\n"),
         (format!("{}c=IN IP4 127.0.0.2\r\n", six(4000)), Some("2001:db8::1"), "c=IN IP4 127.0.0.1\r\n"),
     ] {

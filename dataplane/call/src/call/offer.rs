@@ -208,7 +208,9 @@ impl Call {
             sdp::CarriedBy::Datagrams => Carries::Datagrams,
         };
         if let Some(rtp) = description.address(index) {
-            if is_ours(ctx, rtp) || sdp::address_refused(rtp.ip(), &[]) {
+            // RFC 6157 §4: who has not the family of our media address cannot hear us, nor we it.
+            let unheard = leg.pair.is_some() && rtp.is_ipv6() != leg.media_ipv6;
+            if unheard || is_ours(ctx, rtp) || sdp::address_refused(rtp.ip(), &[]) {
                 return Err(sdp::Flaw::REFUSED_ADDRESS);
             }
             leg.media.to = Some((rtp, description.rtcp_address(index).unwrap_or(rtp)));

@@ -384,3 +384,31 @@ fn users_of_a_file_prove_who_they_are_to_a_registrar_with_a_file() {
     assert!(told.chunks(2).all(|pair| pair == &told[..2]), "{told:?}");
     assert_eq!(told[0], "joe true\nann true\n");
 }
+
+#[test]
+fn pauses_are_drawn_as_older_files_ask_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let drawn = [
+        "normal=\"true\" mean=\"20\" stdev=\"1\"",
+        "exponential=\"true\" mean=\"20\"",
+        "lognormal=\"true\" mean=\"3\" stdev=\"0.1\"",
+        "weibull=\"true\" lambda=\"20\" k=\"3\" x_offset=\"0\"",
+        "pareto=\"true\" k=\"5\" x_m=\"20\"",
+        "gamma=\"true\" k=\"3\" theta=\"5\"",
+        "min=\"5\" max=\"20\"",
+        "distribution=\"negbin\" p=\"0.5\" n=\"20\" hiderest=\"true\"",
+    ];
+    let pauses: String = drawn.iter().map(|drawn| format!("<pause {drawn}/>\n")).collect();
+    write(folder.path(), "pauses", &format!("{pauses}{}{FINE}", patient("OPTIONS")));
+    let (_callee, to) = answers(folder.path(), "u1");
+    for program in PROGRAMS {
+        let screen = ["-trace_screen", "-screen_file", "screen"];
+        let words = [&["-sf", "pauses.xml", &to, "-m", "1"][..], &screen].concat();
+        assert_eq!(logged(program, folder.path(), &words).0, Some(0), "{program}");
+        let shown = std::fs::read_to_string(folder.path().join("screen")).unwrap();
+        assert!(!shown.contains("OPTIONS ------"), "{program} hides what follows: {shown}");
+    }
+    write(folder.path(), "wrong", "<pause normal=\"true\" mean=\"20\"/><recv request=\"BYE\"/>");
+    let (fine, told) = lint(folder.path(), "wrong.xml");
+    assert!(!fine && told.contains("distribution 'normal' wants stdev"), "{told}");
+}

@@ -80,6 +80,8 @@ struct Compiler<'a> {
     transactions: Vec<String>,
     /// Methods of requests sent so far.
     methods: Vec<String>,
+    /// Steps that do not say are not on the screen.
+    hides: bool,
     /// What differs in the element under way.
     differs: Vec<String>,
 }
@@ -164,6 +166,7 @@ impl<'a> Compiler<'a> {
             wanted: Vec::new(),
             transactions: Vec::new(),
             methods: Vec::new(),
+            hides: false,
             differs: Vec::new(),
         }
     }

@@ -145,6 +145,11 @@ impl Compiler<'_> {
         let mut attributes = Attributes::of(&mut element);
         self.flag(&mut attributes, "sanity_check");
         let variable = attributes.text("variable").map(|name| self.variable(&name));
+        // Older files say normal="true" for distribution="normal".
+        for attribute in attributes.left.iter_mut().filter(|attribute| Spread::wants(&attribute.name).is_ok()) {
+            let name = std::mem::replace(&mut attribute.name, "distribution".to_owned());
+            attribute.value = name;
+        }
         let drawn = self.spread(&mut attributes);
         let linger = element.name == "timewait";
         let pause = match (variable, drawn) {
@@ -208,7 +213,11 @@ impl Compiler<'_> {
         let repeats = self.flag(&mut attributes, "repeat_rtd");
         let counter = attributes.text("counter").map(|name| named(&mut self.out.scenario.counters, &name));
         let crlf = self.flag(&mut attributes, "crlf");
-        let hidden = self.flag(&mut attributes, "hide");
+        if attributes.left.iter().any(|attribute| attribute.name == "hiderest") {
+            self.hides = self.flag(&mut attributes, "hiderest");
+        }
+        let told = attributes.left.iter().any(|attribute| attribute.name == "hide");
+        let hidden = if told { self.flag(&mut attributes, "hide") } else { self.hides };
         attributes.take("display");
         self.nothing_left(attributes);
         let actions = self.actions(element.children);

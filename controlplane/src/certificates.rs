@@ -21,7 +21,7 @@ pub use chain::{Authorities, Unfit};
 const FETCH_MAX: Duration = Duration::from_secs(5);
 /// Bytes of certificates at one address at most.
 const BYTES_MAX: u64 = 64 << 10;
-/// Addresses that are remembered at most.
+/// Addresses that are remembered at most; the one that ends first makes room.
 const KNOWN_MAX: usize = 1_024;
 /// How long a good one is believed where its server says nothing, and at least and at most whatever it says.
 const GOOD: [Duration; 3] = [Duration::from_secs(3_600), Duration::from_secs(60), Duration::from_secs(86_400)];
@@ -138,9 +138,11 @@ impl Certificates {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let now = micros(SystemTime::now());
         known.retain(|_, known| now < known.until);
-        if known.len() < KNOWN_MAX {
-            known.insert(certificate.x5u.clone(), certificate.clone());
+        let first = known.values().min_by_key(|known| known.until).filter(|_| known.len() >= KNOWN_MAX);
+        if let Some(first) = first.map(|first| first.x5u.clone()) {
+            known.remove(&first);
         }
+        known.insert(certificate.x5u.clone(), certificate.clone());
     }
 }
 
@@ -195,4 +197,25 @@ fn authorities(path: &Path) -> Result<Authorities> {
 fn micros(at: SystemTime) -> i64 {
     let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_addresses_keep_nobody_else_s_out() {
+        let (all, now) = (Certificates::default(), micros(SystemTime::now()));
+        let known = |name: String, minutes: i64| {
+            let x5u = format!("https://{name}");
+            Certificate { x5u, key: CertificateKey::Refused, until: now + minutes * 60_000_000 }
+        };
+        for place in 0..KNOWN_MAX as i64 {
+            all.remember(&known(place.to_string(), 60 + place));
+        }
+        all.remember(&known("good".into(), 5_000));
+        let has = |name: &str| all.remembered(&format!("https://{name}")).is_some();
+        assert_eq!((has("0"), has("1"), has("good")), (false, true, true), "the one that ends first made room");
+        assert_eq!(all.known.lock().expect("nobody panics with it").len(), KNOWN_MAX);
+    }
 }

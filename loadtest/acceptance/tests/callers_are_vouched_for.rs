@@ -2,10 +2,10 @@
 //! whatever is wrong with it is told from the rest. Records and counters say the same.
 
 use std::fmt::Write as _;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
@@ -49,8 +49,13 @@ impl OpenSsl {
 
     /// A signer's key, and its certificate by an authority with this TNAuthList.
     fn signer(&self, name: &str, authority: &str, list: &str) {
+        self.certified(name, authority, &format!("1.3.6.1.5.5.7.1.26=DER:{list}\n"));
+    }
+
+    /// A key, and its certificate by an authority with this extension.
+    fn certified(&self, name: &str, authority: &str, extension: &str) {
         let [key, request, certificate, extensions] = ["key", "csr", "crt", "ext"].map(|kind| format!("{name}.{kind}"));
-        std::fs::write(self.file(&extensions), format!("1.3.6.1.5.5.7.1.26=DER:{list}\n")).expect("a folder");
+        std::fs::write(self.file(&extensions), extension).expect("a folder");
         let made = ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj"];
         assert!(self.run(&[&made[..], &[&format!("/CN={name}"), "-keyout", &key, "-out", &request]].concat()));
         let (by, with) = (format!("{authority}.crt"), format!("{authority}.key"));
@@ -144,6 +149,31 @@ fn serve(at: Ipv4Addr, folder: PathBuf) -> (u16, Arc<Mutex<Vec<String>>>) {
         }
     });
     (port, asked)
+}
+
+/// OpenSSL's own https server, which has the files of its folder; it ends with its owner.
+struct Https(Child, u16);
+
+impl Https {
+    fn serve(openssl: &OpenSsl, at: Ipv4Addr, name: &str) -> Https {
+        let [certificate, key] = ["crt", "key"].map(|kind| format!("{name}.{kind}"));
+        let words = ["s_server", "-WWW", "-accept", &format!("{at}:0"), "-cert", &certificate, "-key", &key];
+        let mut command = Command::new("openssl");
+        let command = command.args(words).current_dir(&openssl.0).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut server = command.spawn().expect("openssl is installed");
+        let mut lines = BufReader::new(server.stdout.take().expect("it is piped")).lines().map_while(Result::ok);
+        let port = lines.find_map(|line| line.strip_prefix("ACCEPT ")?.rsplit(':').next()?.parse().ok());
+        // Whoever stops reading would stop it.
+        std::thread::spawn(move || lines.for_each(drop));
+        Https(server, port.expect("it listens"))
+    }
+}
+
+impl Drop for Https {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// What [`declaration`] says, with these policies of the ingress and the egress trunk.
@@ -258,9 +288,12 @@ fn what_others_signed_is_told_from_what_nobody_did() {
     openssl.signer("numbered", "sti-ca", NUMBER);
     let (port, asked) = serve(net.host(9), openssl.0.clone());
     let x5u = |signer: &str| format!("http://{}:{port}/{signer}.crt", net.host(9));
-    let roots = openssl.file("sti-ca.crt");
-    let roots = roots.to_str().expect("text");
-    let environment = [("TANDEM_STIR_ROOTS", roots), ("TANDEM_STIR_FROM", "127.0.0.0/8")];
+    openssl.authority("web-ca");
+    openssl.certified("server", "web-ca", &format!("subjectAltName=IP:{}\n", net.host(9)));
+    let server = Https::serve(&openssl, net.host(9), "server");
+    let [roots, ca] = ["sti-ca.crt", "web-ca.crt"].map(|name| openssl.file(name).display().to_string());
+    let named = [("TANDEM_STIR_ROOTS", roots.as_str()), ("TANDEM_STIR_HTTPS_CA", &ca)];
+    let environment = [&named[..], &[("TANDEM_STIR_FROM", "127.0.0.0/8")]].concat();
     let (ingress, egress) =
         (json!({ "stir": { "verify": "require" } }), json!({ "stir": { "sign": "relay", "verstat": true } }));
     let switch = Switch::up_knowing(net, &declared(net, &ingress, &egress), &environment);
@@ -272,6 +305,8 @@ fn what_others_signed_is_told_from_what_nobody_did() {
     let told = terminator.received("From:").expect("the terminator heard it");
     assert!(told.contains(&format!("{CALLER};verstat=TN-Validation-Passed@")), "{told}");
     assert_eq!(terminator.received("Identity:").as_deref(), Some(good.as_str()), "it goes on as it came");
+    let by_https = format!("https://{}:{}/originator.crt", net.host(9), server.1);
+    call(&switch, "by https", &made(Passport { x5u: by_https, ..of("originator") }), 200);
     let forged = made(Passport { signer: "stranger", x5u: x5u("originator"), ..of("stranger") });
     let tampered = good.replacen(&encoded(r#"{"attest":"A"#), &encoded(r#"{"attest":"B"#), 1);
     let rows = [
@@ -288,19 +323,19 @@ fn what_others_signed_is_told_from_what_nobody_did() {
     assert_ne!(tampered, good);
     for (place, (name, value, status, doubt)) in rows.iter().enumerate() {
         call(&switch, name, value, *status);
-        let records = switch.collected(place + 2);
+        let records = switch.collected(place + 3);
         let newest = records.iter().find(|record| {
             record.number("sip_status") == u64::from(*status) && record.text("identity_doubt") == *doubt
         });
         assert!(newest.is_some(), "{name}: {records:#?}");
     }
     call(&switch, "tampered", &tampered, 438);
-    let records = switch.collected(rows.len() + 2);
+    let records = switch.collected(rows.len() + 3);
     let count = |word: &str| records.iter().filter(|record| record.text("identity") == word).count() as u64;
     for word in ["passed", "failed", "missing", "unknown"] {
         assert_eq!(count(word), switch.counter(&format!("identities_{word}")), "{word}");
     }
-    assert_eq!((count("passed"), count("missing"), count("unknown")), (1, 1, 1));
+    assert_eq!((count("passed"), count("missing"), count("unknown")), (2, 1, 1));
     let fetched = asked.lock().expect("nobody panics with it").iter().filter(|path| *path == "originator.crt").count();
     assert_eq!(fetched, 1, "one fetch serves all calls");
 }

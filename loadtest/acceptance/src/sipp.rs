@@ -128,6 +128,14 @@ impl Sipp {
         of.filter_map(|part| header(part, "Call-ID:")).collect::<BTreeSet<_>>().len()
     }
 
+    /// How many requests of this method it has received in one call, repeats apart (`-trace_msg` must be on).
+    pub fn asked(&self, method: &str) -> usize {
+        let text = std::fs::read_to_string(&self.messages).expect("SIPp writes its messages down");
+        let received = text.split("\nUDP message ").filter(|part| part.starts_with("received"));
+        let of = received.filter(|part| part.lines().any(|line| line.starts_with(&format!("{method} "))));
+        of.filter_map(|part| header(part, "CSeq:")).collect::<BTreeSet<_>>().len()
+    }
+
     /// What the newest message that it received says in this header field; `None` if none has it (`-trace_msg` must be on).
     pub fn received(&self, name: &str) -> Option<String> {
         let text = std::fs::read_to_string(&self.messages).expect("SIPp writes its messages down");

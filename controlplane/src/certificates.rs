@@ -74,20 +74,22 @@ impl Certificates {
     }
 
     /// Tells what is known of a certificate, after it was fetched if need be. One that is being fetched is not fetched again: what comes of it is told
-    /// to whoever asked first, for all. Too many at once are not begun: their calls go on without.
+    /// to whoever asked first, for all. Too many at once are not begun, which is told at once, and holds for no later question.
     pub fn fetch(&self, x5u: String, tell: mpsc::Sender<Certificate>) {
-        let known = self.remembered(&x5u);
+        let mut known = self.remembered(&x5u);
         let host = x5u.split('/').nth(2).unwrap_or_default().to_owned();
         if known.is_none() {
             let mut fetching = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
             if fetching.contains(&x5u) {
                 return;
             }
-            if !self.room.plan().has_room(&host) {
-                return tracing::debug!(x5u, "too many certificates are being fetched");
+            if self.room.plan().has_room(&host) {
+                fetching.insert(x5u.clone());
+                self.room.begin(&host);
+            } else {
+                tracing::debug!(x5u, "too many certificates are being fetched");
+                known = Some(Certificate { x5u: x5u.clone(), key: CertificateKey::Unreachable, until: 0 });
             }
-            fetching.insert(x5u.clone());
-            self.room.begin(&host);
         }
         let own = self.clone();
         tokio::spawn(async move {

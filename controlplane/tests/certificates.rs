@@ -1,14 +1,18 @@
 //! Which certificates of signers are fetched and believed: OpenSSL makes them, a server of a few lines has them.
 #![allow(clippy::unwrap_used, reason = "in a story a surprise ends the test")]
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
+#[path = "support/https.rs"]
+mod https;
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
+use https::Https;
 use panel::wire::{Certificate, CertificateKey};
 use tandem_controlplane::certificates::{Authorities, Certificates, StirOptions, Unfit};
 use tokio::sync::mpsc;
@@ -173,29 +177,22 @@ async fn certificates_come_from_where_they_may_and_are_remembered() {
     assert!(of(Some(folder.path().join("nothing")), &[]).is_err() && of(None, &["10.0.0.1/8"]).is_err());
 }
 
-/// OpenSSL's own https server, which has the files of its folder.
-struct Https(Child, u16);
-
-impl Https {
-    fn serve(folder: &Path, name: &str) -> Https {
-        let [certificate, key] = ["crt", "key"].map(|kind| format!("{name}.{kind}"));
-        let words = ["s_server", "-WWW", "-accept", "127.0.0.1:0", "-cert", &certificate, "-key", &key];
-        let mut server = Command::new("openssl");
-        let server = server.args(words).current_dir(folder).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut server = server.spawn().expect("openssl is installed");
-        let mut lines = BufReader::new(server.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let port = lines.find_map(|line| line.strip_prefix("ACCEPT ")?.rsplit(':').next()?.parse().ok());
-        // Whoever stops reading would stop it.
-        std::thread::spawn(move || lines.for_each(drop));
-        Https(server, port.expect("it listens"))
+#[tokio::test]
+async fn too_many_at_once_are_told_so_and_may_ask_again() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let at = |place: u8| format!("http://127.0.0.1:{port}/{place}");
+    let stir_from = vec!["127.0.0.0/8".to_owned()];
+    let certificates = Certificates::of(&StirOptions { stir_from, ..StirOptions::default() }).unwrap();
+    let (tell, mut heard) = mpsc::channel(8);
+    (0..4).for_each(|place| certificates.fetch(at(place), tell.clone()));
+    let refused = Certificate { x5u: at(4), key: CertificateKey::Unreachable, until: 0 };
+    assert_eq!(told(&certificates, at(4)).await, refused, "its server has as much to do as it may have");
+    drop(silent);
+    for _ in 0..4 {
+        assert!(heard.recv().await.unwrap().until > 0, "these were asked for");
     }
-}
-
-impl Drop for Https {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+    assert!(told(&certificates, at(4)).await.until > 0, "and so is this");
 }
 
 #[tokio::test]
@@ -206,14 +203,14 @@ async fn certificates_come_by_https_from_servers_whose_authority_is_believed() {
     by(at, "direct", "root", (&P256, "2"), SPC);
     by(at, "server", "own", (&P256, "2"), "subjectAltName=IP:127.0.0.1\n");
     by(at, "misnamed", "own", (&P256, "2"), "subjectAltName=IP:127.0.0.2\n");
-    let (server, misnamed) = (Https::serve(at, "server"), Https::serve(at, "misnamed"));
+    let serve = |name: &str| Https::serve(at, Ipv4Addr::LOCALHOST, name);
+    let (server, misnamed) = (serve("server"), serve("misnamed"));
     let of = |from: &str, ca: Option<&str>| {
         let file = |name: &str| Some(at.join(name));
         let (stir_roots, stir_https_ca) = (file("root.crt"), ca.and_then(file));
         Certificates::of(&StirOptions { stir_roots, stir_from: vec![from.to_owned()], stir_https_ca })
     };
-    let x5u = |server: &Https, file: &str| format!("https://127.0.0.1:{}/{file}", server.1);
-    let good = told(&of("127.0.0.0/8", Some("own.crt")).unwrap(), x5u(&server, "direct.crt")).await;
+    let good = told(&of("127.0.0.0/8", Some("own.crt")).unwrap(), server.url("direct.crt")).await;
     assert!(matches!(good.key, CertificateKey::Good { .. }), "{good:?}");
     let rows = [
         ("another authority", "127.0.0.0/8", Some("nobody.crt"), &server),
@@ -222,10 +219,10 @@ async fn certificates_come_by_https_from_servers_whose_authority_is_believed() {
         ("another network", "10.0.0.0/8", Some("own.crt"), &server),
     ];
     for (what, from, ca, server) in rows {
-        let none = told(&of(from, ca).unwrap(), x5u(server, "direct.crt")).await;
+        let none = told(&of(from, ca).unwrap(), server.url("direct.crt")).await;
         assert_eq!(none.key, CertificateKey::Unreachable, "{what}");
     }
-    let refused = told(&of("127.0.0.0/8", Some("own.crt")).unwrap(), x5u(&server, "server.crt")).await;
+    let refused = told(&of("127.0.0.0/8", Some("own.crt")).unwrap(), server.url("server.crt")).await;
     assert_eq!(refused.key, CertificateKey::Refused, "who serves it does not vouch for it");
     assert!(of("127.0.0.0/8", Some("server.key")).is_err() && of("127.0.0.0/8", Some("nothing")).is_err());
 }

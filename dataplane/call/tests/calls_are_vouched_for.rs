@@ -130,6 +130,19 @@ fn what_it_says_is_kept_and_a_right_one_among_others_is_found() {
 }
 
 #[test]
+fn no_call_waits_for_a_certificate_that_nobody_is_asked_for() {
+    for (verify, status) in [(REQUIRE, 436), (REPORT, 0)] {
+        let mut stage = stage(verify, "");
+        stage.keys = Keys::new(seals());
+        let now = stage.clock().now;
+        assert!((0..WANTED_MAX).all(|place| stage.keys.want(&format!("https://wanted/{place}"), now)));
+        let (got, identity) = verified(&mut stage, &invite_with(&good()));
+        assert_eq!((got, identity.vouched, identity.doubt), (status, Vouched::Unknown, Doubt::Unreachable));
+        assert!(stage.wanted.is_empty(), "{:?}", stage.wanted);
+    }
+}
+
+#[test]
 fn an_unknown_certificate_is_asked_for_once_and_waited_for() {
     let mut stage = stage(REQUIRE, "");
     stage.keys = Keys::new(seals());
@@ -346,6 +359,8 @@ fn keys_are_bounded_and_end_when_they_were_told_to() {
     let asked = (0..1_000).filter(|place| keys.want(&format!("https://wanted/{place}"), now)).count();
     assert_eq!(asked, WANTED_MAX);
     assert!(!keys.want("https://wanted/0", now), "once");
+    assert!(keys.has_room("https://wanted/0", now) && !keys.has_room(X5U, now));
+    assert!(keys.has_room(X5U, now.plus_millis(2_000)), "they never came");
     assert!(keys.want("https://wanted/0", now.plus_millis(2_001)), "it never came");
 }
 

@@ -1,11 +1,14 @@
 //! STIR/SHAKEN between SIPp and OpenSSL: what we sign is right to a foreign library, what a foreign library signed is right to us, and
 //! whatever is wrong with it is told from the rest. Records and counters say the same.
 
+#[path = "../../../controlplane/tests/support/https.rs"]
+mod https;
+
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
@@ -14,6 +17,7 @@ use acceptance::books::Record;
 use acceptance::sipp::Scenario;
 use acceptance::switch::{Switch, declaration};
 use base64ct::{Base64UrlUnpadded, Encoding};
+use https::Https;
 use serde_json::{Value, json};
 
 const CALLER: &str = "447700900123";
@@ -151,31 +155,6 @@ fn serve(at: Ipv4Addr, folder: PathBuf) -> (u16, Arc<Mutex<Vec<String>>>) {
     (port, asked)
 }
 
-/// OpenSSL's own https server, which has the files of its folder; it ends with its owner.
-struct Https(Child, u16);
-
-impl Https {
-    fn serve(openssl: &OpenSsl, at: Ipv4Addr, name: &str) -> Https {
-        let [certificate, key] = ["crt", "key"].map(|kind| format!("{name}.{kind}"));
-        let words = ["s_server", "-WWW", "-accept", &format!("{at}:0"), "-cert", &certificate, "-key", &key];
-        let mut command = Command::new("openssl");
-        let command = command.args(words).current_dir(&openssl.0).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut server = command.spawn().expect("openssl is installed");
-        let mut lines = BufReader::new(server.stdout.take().expect("it is piped")).lines().map_while(Result::ok);
-        let port = lines.find_map(|line| line.strip_prefix("ACCEPT ")?.rsplit(':').next()?.parse().ok());
-        // Whoever stops reading would stop it.
-        std::thread::spawn(move || lines.for_each(drop));
-        Https(server, port.expect("it listens"))
-    }
-}
-
-impl Drop for Https {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// What [`declaration`] says, with these policies of the ingress and the egress trunk.
 fn declared(net: Net, ingress: &Value, egress: &Value) -> String {
     let text = declaration(net).replace("capacity: 5000 }", &format!("capacity: 5000, policy: {egress} }}"));
@@ -290,7 +269,7 @@ fn what_others_signed_is_told_from_what_nobody_did() {
     let x5u = |signer: &str| format!("http://{}:{port}/{signer}.crt", net.host(9));
     openssl.authority("web-ca");
     openssl.certified("server", "web-ca", &format!("subjectAltName=IP:{}\n", net.host(9)));
-    let server = Https::serve(&openssl, net.host(9), "server");
+    let server = Https::serve(&openssl.0, net.host(9), "server");
     let [roots, ca] = ["sti-ca.crt", "web-ca.crt"].map(|name| openssl.file(name).display().to_string());
     let named = [("TANDEM_STIR_ROOTS", roots.as_str()), ("TANDEM_STIR_HTTPS_CA", &ca)];
     let environment = [&named[..], &[("TANDEM_STIR_FROM", "127.0.0.0/8")]].concat();
@@ -305,8 +284,7 @@ fn what_others_signed_is_told_from_what_nobody_did() {
     let told = terminator.received("From:").expect("the terminator heard it");
     assert!(told.contains(&format!("{CALLER};verstat=TN-Validation-Passed@")), "{told}");
     assert_eq!(terminator.received("Identity:").as_deref(), Some(good.as_str()), "it goes on as it came");
-    let by_https = format!("https://{}:{}/originator.crt", net.host(9), server.1);
-    call(&switch, "by https", &made(Passport { x5u: by_https, ..of("originator") }), 200);
+    call(&switch, "by https", &made(Passport { x5u: server.url("originator.crt"), ..of("originator") }), 200);
     let forged = made(Passport { signer: "stranger", x5u: x5u("originator"), ..of("stranger") });
     let tampered = good.replacen(&encoded(r#"{"attest":"A"#), &encoded(r#"{"attest":"B"#), 1);
     let rows = [

@@ -48,6 +48,8 @@ impl Call {
         let now = ctx.desk.clock.wall;
         match judge(identities(&invite), |signed| self.is_meant(ctx, signed), now, ctx.keys, waited) {
             Verdict::Known(identity) => self.on_judged(ctx, identity),
+            // Nobody will be asked, so nothing is waited for.
+            Verdict::Wanted(x5u) if !ctx.keys.has_room(x5u, ctx.desk.clock.now) => self.judge(ctx, true),
             Verdict::Wanted(x5u) => {
                 ctx.desk.out.list.push(Effect::Certificate { x5u: String::from(x5u) });
                 self.state = State::Vouching { give_up_at: ctx.desk.clock.now.plus_millis(KEY_TIMEOUT_MS) };

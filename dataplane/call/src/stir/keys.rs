@@ -74,12 +74,18 @@ impl Keys {
     /// A call needs this certificate: whether it is to be asked for. It is not while the same question is under way, nor while too
     /// many are.
     pub fn want(&mut self, x5u: &str, now: Instant) -> bool {
-        self.wanted.retain(|_, asked| now < asked.plus_millis(KEY_TIMEOUT_MS));
+        self.wanted.retain(|_, asked| is_open(*asked, now));
         if self.wanted.contains_key(x5u) || self.wanted.len() >= WANTED_MAX {
             return false;
         }
         self.wanted.insert(x5u.into(), now);
         true
+    }
+
+    /// False if this certificate is not asked for while so many others are: no call need wait for it.
+    pub fn has_room(&self, x5u: &str, now: Instant) -> bool {
+        let open = || self.wanted.values().filter(|asked| is_open(**asked, now)).count();
+        self.wanted.len() < WANTED_MAX || self.wanted.contains_key(x5u) || open() < WANTED_MAX
     }
 
     /// How many certificates are known.
@@ -91,4 +97,9 @@ impl Keys {
     pub fn is_empty(&self) -> bool {
         self.known.is_empty()
     }
+}
+
+/// May what was asked then still be answered to who waits for it?
+fn is_open(asked: Instant, now: Instant) -> bool {
+    now < asked.plus_millis(KEY_TIMEOUT_MS)
 }

@@ -128,6 +128,27 @@ fn a_call_is_measured_captured_recorded_and_told_to_a_collector() {
     }
 }
 
+/// RFC 8866 §5.7: the connection address of a media line goes before that of the whole description.
+#[test]
+fn voice_is_met_in_the_family_of_its_media_line() {
+    let sides = [[FOUR, FOUR], [FOUR, SIX], [SIX, FOUR], [SIX, SIX]];
+    for (range, sides) in ["22900-22999", "23000-23099", "23100-23199", "23200-23299"].into_iter().zip(sides) {
+        let data = TempDir::new().unwrap();
+        let (mut plane, mut talk) = stage(data.path(), sides, &["--rtp", range], |talk| talk.mixes(0));
+        talk.begin(&mut plane, "mixed");
+        let met = talk.media_ports().map(|ours| ours.ip().to_string());
+        assert_eq!(met, [if sides[0] == FOUR { SIX } else { FOUR }, sides[1]]);
+        talk.speak(&mut plane, 10);
+        talk.passes(&mut plane, REPORTS, 0, &sender_report(0, 7));
+        talk.passes(&mut plane, REPORTS, 1, &receiver_report(1, 7));
+        talk.end(&mut plane);
+        let cdr = record(&mut plane, data.path(), "mixed");
+        let counted = [cdr.ingress_media, cdr.egress_media].map(|media| (media.packets, media.lost, media.strangers));
+        assert_eq!(counted, [(10, 0, 0); 2], "{sides:?}");
+        assert!(cdr.egress_media.rtt_us > 0, "{sides:?}");
+    }
+}
+
 #[test]
 fn media_from_behind_a_nat_is_heard_and_nobody_else_is() {
     for (range, sides) in ["22300-22399", "22400-22499", "22500-22599"].into_iter().zip(SIDES) {

@@ -230,21 +230,84 @@ fn who_describes_media_of_a_family_that_it_was_not_told_is_refused() {
     assert_eq!(to.as_deref(), Some("127.0.0.2:4000"), "all is as it was");
 }
 
+/// Offers that name both families. With each where its voice is met if we have an address of either, and if we have none of IPv6.
+fn of_both_families() -> [(String, &'static str, Option<&'static str>); 7] {
+    const FOUR: &str = "c=IN IP4 127.0.0.2\r\n";
+    const SIX: &str = "c=IN IP6 2001:db8::2\r\n";
+    const FILM: &str = "m=video 4002 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n";
+    const AGAIN: &str = "m=audio 4004 RTP/AVP 8\r\n";
+    let (on_four, on_six) = ("127.0.0.2:4000", "[2001:db8::2]:4000");
+    let (four, six) = (sdp(4000, 1), six(4000));
+    let off = four.replace("m=audio 4000", "m=audio 0");
+    [
+        (format!("{four}{SIX}"), on_six, None),
+        (format!("{six}{FOUR}"), on_four, Some(on_four)),
+        // What is not relayed says nothing of voice.
+        (six.replace("m=audio", &format!("{FILM}{FOUR}m=audio")), on_six, None),
+        (format!("{four}{FILM}{SIX}"), on_four, Some(on_four)),
+        (format!("{off}{SIX}{AGAIN}{FOUR}"), "127.0.0.2:4004", Some("127.0.0.2:4004")),
+        // RFC 4091: one stream at two addresses, the one that is liked better first.
+        (format!("{four}{SIX}{AGAIN}{FOUR}"), on_six, Some("127.0.0.2:4004")),
+        (format!("{six}{FOUR}{AGAIN}{SIX}"), on_four, Some(on_four)),
+    ]
+}
+
+/// The terminator's answer: it takes all that has a port but films, at one address.
+fn answer_to(offer: &str) -> String {
+    let head = sdp(6000, 1);
+    let lines = offer.lines().filter(|line| line.starts_with("m=")).map(|line| {
+        let mut words: Vec<&str> = line.split(' ').collect();
+        words[1] = if words[0] == "m=video" || words[1] == "0" { "0" } else { "6000" };
+        words.join(" ") + "\r\n"
+    });
+    lines.fold(head[..head.find("m=").unwrap()].to_owned(), |answer, line| answer + &line)
+}
+
+/// The port of the voice that is on.
+fn voice_port(message: &str) -> u16 {
+    let line = message.lines().find(|line| line.starts_with("m=audio ") && !line.starts_with("m=audio 0 "));
+    line.expect("voice is on").split(' ').nth(1).unwrap().parse().unwrap()
+}
+
 #[test]
 fn media_of_the_other_family_than_signalling_is_met_there() {
-    for (offer, ours, answered) in [
-        (six(4000), Some("2001:db8::1"), "c=IN IP6 2001:db8::1\r\n"),
-        (sdp(4000, 1), Some("2001:db8::1"), "c=IN IP4 127.0.0.1\r\n"),
-        (format!("{}c=IN IP4 127.0.0.2\r\n", six(4000)), Some("2001:db8::1"), "c=IN IP4 127.0.0.1\r\n"),
-    ] {
+    let alone = [(six(4000), "[2001:db8::2]:4000", None), (sdp(4000, 1), "127.0.0.2:4000", None)];
+    for (offer, met, _) in alone.into_iter().chain(of_both_families()) {
         let mut stage = Stage::new();
-        stage.switch.media_v6 = ours.map(|ours| ours.parse().unwrap());
-        talk(&mut stage, &offer, &sdp(6000, 1));
-        assert!(stage.last_of(0, "SIP/2.0 200 ").contains(answered), "{offer}{}", stage.last_of(0, "SIP/2.0 200 "));
-        assert!(stage.first(1).contains("c=IN IP4 127.0.0.1\r\n"), "the terminator is told of its own family");
-        let ours = port(stage.first(1));
-        let to = passes(&mut stage, ours, "127.0.0.2:6000", &VOICE).expect("voice passes");
-        assert_eq!(to.starts_with("[2001:db8::2]"), offer.contains("2001:db8::2") && !offer.ends_with("127.0.0.2\r\n"));
+        stage.switch.media_v6 = Some("2001:db8::1".parse().unwrap());
+        talk(&mut stage, &offer, &answer_to(&offer));
+        let (passed, told) = (stage.first(1).to_owned(), stage.last_of(0, "SIP/2.0 200 ").to_owned());
+        let ours = if met.starts_with('[') { "c=IN IP6 2001:db8::1" } else { "c=IN IP4 127.0.0.1" };
+        assert!(told.lines().filter(|line| line.starts_with("c=")).all(|line| line == ours), "{offer}{told}");
+        assert!(!passed.contains("IP6"), "the terminator is told of its own family: {passed}");
+        let ports = [&told, &passed].map(|message| voice_port(message));
+        assert_eq!(passes(&mut stage, ports[1], "127.0.0.2:6000", &VOICE).as_deref(), Some(met), "{offer}");
+        assert_eq!(passes(&mut stage, ports[0], met, &VOICE).as_deref(), Some("127.0.0.2:6000"), "{offer}");
+    }
+}
+
+#[test]
+fn of_two_addresses_for_one_stream_the_one_is_met_that_we_can_meet() {
+    for (offer, _, met) in of_both_families() {
+        let mut stage = Stage::new();
+        if met.is_none() {
+            stage.begin_with(&with_sdp(&invite(), &offer));
+            assert!(stage.last(0).starts_with("SIP/2.0 488 "), "{offer}{}", stage.last(0));
+            continue;
+        }
+        talk(&mut stage, &offer, &answer_to(&offer));
+        let ours = voice_port(stage.first(1));
+        assert_eq!(passes(&mut stage, ours, "127.0.0.2:6000", &VOICE).as_deref(), met, "{offer}");
+    }
+}
+
+#[test]
+fn reports_are_sent_to_nobody_whom_voice_may_not_be_sent_to() {
+    for refused in ["IN IP4 127.0.0.1", "IN IP4 224.0.0.1"] {
+        let mut stage = Stage::new();
+        let port = stage.switch.listeners[0].address.port();
+        stage.begin_with(&with_sdp(&invite(), &format!("{}a=rtcp:{port} {refused}\r\n", sdp(4000, 1))));
+        assert!(stage.last(0).starts_with("SIP/2.0 488 "), "{refused}: {}", stage.last(0));
     }
 }
 

@@ -146,13 +146,14 @@ impl<'a> Session<'a> {
         (record.port != 0 && !address.is_unspecified()).then_some(SocketAddr::new(address, record.port))
     }
 
-    /// Where the section's RTCP is to be sent: `a=rtcp`, else the RTP port when both share it, else the port above it.
+    /// Where the section's RTCP is to be sent: `a=rtcp`, else the RTP port when both share it, else the port above it. It has the family of
+    /// RTP: of an address of the other one only the port holds.
     #[must_use]
     pub fn rtcp_address(&self, index: usize) -> Option<SocketAddr> {
         let media = self.get(index)?;
         let rtp = self.address(index)?;
         let (port, address) = match media.rtcp {
-            Some((port, address)) => (port, address.unwrap_or(rtp.ip())),
+            Some((port, address)) => (port, address.filter(|own| own.is_ipv6() == rtp.is_ipv6()).unwrap_or(rtp.ip())),
             None if media.rtcp_mux => (rtp.port(), rtp.ip()),
             None => (rtp.port().checked_add(1)?, rtp.ip()),
         };

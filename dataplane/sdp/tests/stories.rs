@@ -22,6 +22,16 @@ fn at(text: &str) -> Option<SocketAddr> {
 }
 
 #[test]
+fn rtcp_has_the_family_of_its_rtp() {
+    let text = "v=0\no=- 1 1 IN IP4 192.0.2.1\ns=-\nc=IN IP6 2001:db8::1\nt=0 0\nm=audio 4000 RTP/AVP 8\n\
+                a=rtcp:4009 IN IP4 192.0.2.1\nm=audio 5000 RTP/AVP 8\nc=IN IP4 192.0.2.2\na=rtcp:5009 IN IP4 192.0.2.3\n";
+    let bytes = crlf(text);
+    let session = parse(&bytes).expect("a good offer");
+    assert_eq!(session.rtcp_address(0), at("[2001:db8::1]:4009"), "of an address of the other family its port holds");
+    assert_eq!(session.rtcp_address(1), at("192.0.2.3:5009"));
+}
+
+#[test]
 fn an_offer_tells_where_each_stream_goes() {
     for bytes in [crlf(OFFER), OFFER.as_bytes().to_vec()] {
         let session = parse(&bytes).expect("a good offer");

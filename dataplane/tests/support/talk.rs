@@ -124,12 +124,14 @@ impl Talk {
     }
 
     fn sdp(&self, side: usize) -> String {
-        let (at, Talk { codecs, profile, more, .. }) = (self.at(MEDIA[side]), self);
+        let ([at, media], Talk { codecs, profile, more, .. }) = ([SIP, MEDIA].map(|of| self.at(of[side])), self);
         let (format, named) =
             if self.events[side] { (" 101", "a=rtpmap:101 telephone-event/8000\r\n") } else { ("", "") };
-        let (family, ip, port) = (if at.is_ipv4() { "IP4" } else { "IP6" }, at.ip(), at.port());
+        let address = |of: SocketAddr| format!("IN {} {}", if of.is_ipv4() { "IP4" } else { "IP6" }, of.ip());
+        let (whole, own, port) = (address(at), address(media), media.port());
+        let own = if own == whole { String::new() } else { format!("c={own}\r\n") };
         format!(
-            "v=0\r\no=- 1 1 IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\nm=audio {port} {profile} {codecs}{format}\r\n{named}{more}"
+            "v=0\r\no=- 1 1 {whole}\r\ns=-\r\nc={whole}\r\nt=0 0\r\nm=audio {port} {profile} {codecs}{format}\r\n{own}{named}{more}"
         )
     }
 
@@ -145,6 +147,18 @@ impl Talk {
     #[allow(dead_code, reason = "not every test has a NAT")]
     pub fn moves(&mut self, side: usize) {
         self.sockets[MEDIA[side]] = socket(self.at(MEDIA[side]));
+    }
+
+    /// This side's media has the other family than its signalling, as its media line alone says.
+    #[allow(dead_code, reason = "most sides have one family")]
+    pub fn mixes(&mut self, side: usize) {
+        let four = self.at(SIP[side]).is_ipv4();
+        let other = if four { IpAddr::from(Ipv6Addr::LOCALHOST) } else { Ipv4Addr::LOCALHOST.into() };
+        let places = [MEDIA[side], REPORTS[side]];
+        places
+            .into_iter()
+            .zip(pair(SocketAddr::new(other, 0)))
+            .for_each(|(place, socket)| self.sockets[place] = socket);
     }
 
     fn at(&self, place: usize) -> SocketAddr {

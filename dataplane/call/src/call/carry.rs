@@ -25,7 +25,9 @@ impl Call {
             description = sdp::parse(fitted)?;
         }
         let [first, second] = self.filters(ctx, from, to, answers);
-        let active = relayed(&description, [&first, &second]);
+        let speaker = &self.legs[usize::from(from)];
+        let active =
+            relayed(&description, [&first, &second], |ipv6| speaker.pair.is_none() || ipv6 == speaker.media_ipv6);
         let heard = active.or(description.first_active());
         let meant = self.hear_media(ctx, from, &description, heard, answers)?.filter(|_| heard == active);
         let leg = &self.legs[usize::from(to)];
@@ -81,6 +83,23 @@ impl Call {
         Ok(Body { kind: body.kind.clone(), bytes })
     }
 
+    /// The family that the originator's media is met in: that of the section which is relayed (RFC 8866 §5.7: its own connection address, else
+    /// the whole description's), whatever the family of signalling (RFC 6157 §4).
+    pub(super) fn offered_ipv6(&self, ctx: &Context<'_>) -> bool {
+        let signalled = self.legs[0].media_ipv6;
+        let has = |ipv6| ctx.desk.switch.media_address(ipv6).is_some();
+        // Nearly always there is one family.
+        let other: &[u8] = if signalled { b"c=IN IP4" } else { b"c=IN IP6" };
+        if !has(!signalled) || !self.offer.bytes.windows(other.len()).any(|window| window == other) {
+            return signalled;
+        }
+        let Ok(description) = sdp::parse(&self.offer.bytes) else { return signalled };
+        let [first, second] = self.filters(ctx, 0, 0, false);
+        let section = relayed(&description, [&first, &second], has).and_then(|index| description.get(index));
+        let address = section.and_then(|section| section.connection).or(description.connection);
+        address.map_or(signalled, |address| address.is_ipv6())
+    }
+
     /// The relay learns what payload types mean, which may be known already, and which of them pass.
     fn tell_formats(
         &mut self,
@@ -122,14 +141,21 @@ impl Call {
     }
 }
 
-/// The section that is relayed: voice, or the image that takes its place, before all else.
-fn relayed(description: &sdp::Session<'_>, filters: [&Filter<'_>; 2]) -> Option<usize> {
+/// The section that is relayed: voice, or the image that takes its place, before all else; of several the first of a family by which
+/// it reaches us, as where one stream is offered in both (RFC 4091).
+fn relayed(description: &sdp::Session<'_>, filters: [&Filter<'_>; 2], reaches: impl Fn(bool) -> bool) -> Option<usize> {
     let kept = |media: &sdp::Media<'_>| media.port != 0 && filters.iter().all(|filter| filter.keeps(media));
     let voice = |media: &sdp::Media<'_>| {
         [&b"audio"[..], b"image"].iter().any(|kind| media.kind.eq_ignore_ascii_case(kind)) && kept(media)
     };
-    let first = description.media().position(|media| voice(&media));
-    first.or_else(|| description.media().position(|media| kept(&media)))
+    let near = |media: &sdp::Media<'_>| {
+        media.connection.or(description.connection).is_none_or(|address| reaches(address.is_ipv6()))
+    };
+    let first = |fits: &dyn Fn(&sdp::Media<'_>) -> bool| description.media().position(|media| fits(&media));
+    first(&|media| voice(media) && near(media))
+        .or_else(|| first(&voice))
+        .or_else(|| first(&|media| kept(media) && near(media)))
+        .or_else(|| first(&kept))
 }
 
 /// True if it takes no section and no format out. Whether RTCP may share a port is the same matter for both filters: the first sees to it.

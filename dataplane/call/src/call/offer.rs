@@ -210,10 +210,11 @@ impl Call {
         if let Some(rtp) = description.address(index) {
             // RFC 6157 §4: who has not the family of our media address cannot hear us, nor we it.
             let unheard = leg.pair.is_some() && rtp.is_ipv6() != leg.media_ipv6;
-            if unheard || is_ours(ctx, rtp) || sdp::address_refused(rtp.ip(), &[]) {
+            let rtcp = description.rtcp_address(index).unwrap_or(rtp);
+            if unheard || [rtp, rtcp].iter().any(|to| is_ours(ctx, *to) || sdp::address_refused(to.ip(), &[])) {
                 return Err(sdp::Flaw::REFUSED_ADDRESS);
             }
-            leg.media.to = Some((rtp, description.rtcp_address(index).unwrap_or(rtp)));
+            leg.media.to = Some((rtp, rtcp));
         }
         self.point_media(ctx, from);
         if answers {

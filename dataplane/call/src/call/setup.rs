@@ -313,10 +313,7 @@ impl Call {
             return true;
         }
         if self.legs[0].pair.is_none() {
-            let ipv6 = self.legs[0].media_ipv6;
-            // RFC 6157 §4: media may be of the other family than signalling, if we have an address of it.
-            let other = speaks_alone(&self.offer.bytes, !ipv6) && ctx.desk.switch.media_address(!ipv6).is_some();
-            self.legs[0].media_ipv6 = ipv6 != other;
+            self.legs[0].media_ipv6 = self.offered_ipv6(ctx);
             self.legs[0].pair = open_pair(ctx, now, self.legs[0].media_ipv6);
         }
         leg.pair = open_pair(ctx, now, leg.media_ipv6);
@@ -399,13 +396,6 @@ impl Call {
             ctx.desk.out.list.push(Effect::Return { place, plan, over });
         }
     }
-}
-
-/// True if a description has media addresses of this family alone.
-fn speaks_alone(sdp: &[u8], ipv6: bool) -> bool {
-    let has = |family: &[u8]| sdp.windows(family.len()).any(|window| window == family);
-    let [own, other]: [&[u8]; 2] = if ipv6 { [b"c=IN IP6", b"c=IN IP4"] } else { [b"c=IN IP4", b"c=IN IP6"] };
-    !has(other) && has(own)
 }
 
 /// A media port and its neighbour for RTCP, on our address of the peer's family.

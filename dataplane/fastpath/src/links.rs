@@ -10,7 +10,7 @@ use netlink_packet_route::link::{InfoData, InfoKind, InfoVlan, LinkAttribute, Li
 use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
 };
-use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
+use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType, RouteVia};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
@@ -41,8 +41,8 @@ impl Links {
         Ok(Links { socket })
     }
 
-    /// How packets from our address get to a peer now; none while its link address is not known, for a local or unreachable peer,
-    /// and over links without addresses (tunnels).
+    /// How packets from our address get to a peer now; none while its link address, or its router's, is not known, for a local or
+    /// unreachable peer, over links without addresses (tunnels), and where the route wraps packets in others.
     pub fn way(&self, from: IpAddr, to: IpAddr) -> io::Result<Option<Hop>> {
         let Some((interface, gateway)) = self.route(from, to)? else { return Ok(None) };
         let Some(link) = self.link(interface)? else { return Ok(None) };
@@ -89,6 +89,11 @@ impl Links {
                 RouteAttribute::Oif(index) => interface = Some(index),
                 RouteAttribute::Gateway(RouteAddress::Inet(v4)) => gateway = v4.into(),
                 RouteAttribute::Gateway(RouteAddress::Inet6(v6)) => gateway = v6.into(),
+                // RFC 8950: the router is known by an address of the other family, and that family's neighbours have its link address.
+                RouteAttribute::Via(RouteVia::Inet(v4)) => gateway = v4.into(),
+                RouteAttribute::Via(RouteVia::Inet6(v6)) => gateway = v6.into(),
+                // What such packets are wrapped in (MPLS, segment routing) is the kernel's to put on.
+                RouteAttribute::Via(_) | RouteAttribute::Encap(_) => return Ok(None),
                 _ => {}
             }
         }

@@ -309,22 +309,25 @@ fn a_way_is_found_lost_and_changed() {
     handles.hops.refresh(&handles.links).expect("netlink");
     peer.send_to(&rtp(4, 7), at(ends[0])).expect("sent");
     assert_eq!(next(&ours).0, rtp(4, 7), "the way is lost");
+    meet(&world, "198.51.100.1:10", "198.51.100.3:10");
+    if world.wraps("198.51.100.3") {
+        handles.hops.refresh(&handles.links).expect("netlink");
+        peer.send_to(&rtp(5, 7), at(ends[0])).expect("sent");
+        assert_eq!(next(&ours).0, rtp(5, 7), "what is to be wrapped is left to the kernel's own way");
+    }
 }
 
-/// A peer behind a router, which IPv6 names by its address of the link alone.
+/// A peer behind a router, which IPv6 names by its address of the link alone, and IPv4 perhaps by that too (RFC 8950).
 #[test]
 fn packets_leave_by_the_router_that_leads_to_the_peer() {
     if !may_run() {
         return;
     }
     for mode in [Mode::Xdp, Mode::Tc] {
+        let four = ["192.0.2.1:20000", "192.0.2.2:4000", "198.51.100.1:20002", "203.0.113.9:6000"];
         for (net, router, peer, [local, speaker, from, listener]) in [
-            (
-                "203.0.113.0/24",
-                "198.51.100.2",
-                "203.0.113.9/32",
-                ["192.0.2.1:20000", "192.0.2.2:4000", "198.51.100.1:20002", "203.0.113.9:6000"],
-            ),
+            ("203.0.113.0/24", "198.51.100.2", "203.0.113.9/32", four),
+            ("203.0.113.0/24", "inet6 fe80::77", "203.0.113.9/32", four),
             (
                 "2001:db8:c::/64",
                 "fe80::77",
@@ -334,10 +337,9 @@ fn packets_leave_by_the_router_that_leads_to_the_peer() {
         ] {
             let world = World::addressed();
             world.on_peers(&["addr", "add", peer, "dev", "lo"]);
-            if net.contains(':') {
-                world.on_peers(&["addr", "add", "fe80::77/64", "dev", "b1", "nodad"]);
-            }
-            world.on_switch(&["route", "add", net, "via", router, "dev", "b0"]);
+            world.on_peers(&["addr", "add", "fe80::77/64", "dev", "b1", "nodad"]);
+            let router: Vec<&str> = router.split(' ').collect();
+            world.on_switch(&[&["route", "add", net, "via"], &router[..], &["dev", "b0"]].concat());
             meet(
                 &world,
                 &SocketAddr::new(at(from).ip(), 9).to_string(),
@@ -349,7 +351,7 @@ fn packets_leave_by_the_router_that_leads_to_the_peer() {
             let (talking, hearing) = (world.peer(speaker), world.peer(listener));
             for sequence in 0..20 {
                 talking.send_to(&rtp(sequence, 7), at(local)).expect("sent");
-                assert_eq!(next(&hearing), (rtp(sequence, 7), at(from)), "{mode:?} by {router}");
+                assert_eq!(next(&hearing), (rtp(sequence, 7), at(from)), "{mode:?} by {router:?}");
             }
             assert_eq!(path.counts().expect("counts").get(Count::Relayed).expect("a count"), 20);
         }

@@ -104,6 +104,17 @@ impl World {
         known
     }
 
+    /// The switch wraps what it sends to a peer of cable b in IPv6 (RFC 8986); says so loudly where this kernel cannot.
+    pub fn wraps(&self, to: &str) -> bool {
+        let route = ["-n", &self.switch, "route", "add", to, "encap", "seg6", "mode", "encap", "segs", "2001:db8:b::3"];
+        let arguments = [&route[..], &["dev", "b0"]].concat();
+        let wraps = Command::new("ip").args(arguments).output().expect("ip runs").status.success();
+        if !wraps {
+            say("!!! NOT RUN: this kernel has no segment routing (seg6)");
+        }
+        wraps
+    }
+
     /// The namespace that this end of a cable stands in.
     fn space_of(&self, end: &str) -> &str {
         if end.ends_with('0') { &self.switch } else { &self.peers }

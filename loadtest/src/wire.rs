@@ -9,7 +9,7 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use uring::socket::Options;
-use uring::{Class, Doorbell, Event, Ring, Settings, SocketId, UdpSocket};
+use uring::{Class, Doorbell, Event, Packet, Ring, Settings, SocketId, UdpSocket};
 
 use crate::clock::{Clock, MS, SECOND};
 use crate::dtmf::{self, By, Dialled, Event as Digit};
@@ -171,6 +171,8 @@ pub struct Wire {
     /// By the socket's place in the ring.
     owners: Vec<Whose>,
     thawed: Vec<usize>,
+    /// What came as one and is not looked at to its end, and how far it is.
+    train: Option<(Packet, usize)>,
     timers: Timers,
     texts: Vec<String>,
     rush: Rush,
@@ -258,10 +260,11 @@ impl Wire {
             mill: None,
             gather: Duration::ZERO,
             number,
-            ring: Ring::new(&settings, Doorbell::new()?)?.with_arrivals(),
+            ring: Ring::new(&settings, Doorbell::new()?)?.with_arrivals().with_trains(),
             signals: Vec::new(),
             owners: vec![Whose::Nobody; settings.sockets as usize],
             thawed: Vec::new(),
+            train: None,
             timers: Timers::default(),
             texts: Vec::new(),
             rush: Rush::default(),
@@ -314,6 +317,8 @@ impl Wire {
     pub fn listen(&mut self, at: SocketAddr) -> io::Result<usize> {
         // The kernel may grant less; a burst that it drops is sent again and counted as such.
         let socket = self.bind(at, 4 << 20)?;
+        // A kernel that has none hands all datagrams up one by one.
+        let _ = socket.take_trains();
         let id = self.ring.add(&socket, Class::Signal)?;
         self.owners[id.place()] = Whose::Sip(self.signals.len());
         let address = socket.address();
@@ -382,14 +387,17 @@ impl Wire {
             }
             self.thawed.pop();
         }
-        while let Some(event) = self.ring.event() {
-            let Event::Datagram(packet) = event else { continue };
+        while let Some((packet, at)) = self.packet() {
             let (whose, from) = (self.owners[packet.socket.place()], packet.from);
             let came = self.ring.arrival(&packet).and_then(|stamp| self.arrivals.of(stamp));
-            let bytes = self.ring.bytes(&packet);
-            let length = bytes.len();
-            buffer[..length].copy_from_slice(bytes);
-            self.ring.release(packet);
+            let bytes = &self.ring.bytes(&packet)[at..];
+            let length = bytes.len().min(packet.each());
+            buffer[..length].copy_from_slice(&bytes[..length]);
+            if length < bytes.len() {
+                self.train = Some((packet, at + length));
+            } else {
+                self.ring.release(packet);
+            }
             self.rush.heard += 1;
             if self.rush.busy && !self.gather.is_zero() {
                 Counters::one(&self.counters().gathered);
@@ -409,6 +417,14 @@ impl Wire {
             }
         }
         None
+    }
+
+    /// What is looked at next, and where in it.
+    fn packet(&mut self) -> Option<(Packet, usize)> {
+        self.train.take().or_else(|| {
+            let mut events = std::iter::from_fn(|| self.ring.event());
+            events.find_map(|event| if let Event::Datagram(packet) = event { Some((packet, 0)) } else { None })
+        })
     }
 
     /// Neither reads from a SIP socket nor acts for it until this moment; 0 ends that, and what came meanwhile is heard.

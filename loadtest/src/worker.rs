@@ -394,14 +394,38 @@ mod tests {
         assert!(stood[2] == stood[1] && stood[2] < 200, "{stood:?}");
     }
 
-    #[test]
-    fn what_came_is_dated_by_the_kernel_however_late_it_is_looked_at() {
-        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    fn wire() -> Wire {
         let load = load(&[]);
         let pace = Pace { arrivals: crate::arrivals::Arrivals::Constant, cps: 1.0, span: Duration::from_secs(1) };
         let plan = Arc::new(load.plan(&pace).expect("a plan"));
         let board = Arc::new(Board::new(plan.due.len(), false, 1));
-        let mut wire = Wire::new(crate::clock::Clock::start(), plan, board, None, load.target, 0).expect("a ring");
+        Wire::new(crate::clock::Clock::start(), plan, board, None, load.target, 0).expect("a ring")
+    }
+
+    #[test]
+    fn messages_that_leave_together_are_heard_one_by_one() {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut wire = wire();
+        let at = "127.0.7.3:0".parse().expect("an address");
+        let (speaks, hears) = (wire.listen(at).expect("a socket"), wire.listen(at).expect("another"));
+        let said = ["INVITE 1", "INVITE 2", "INVITE 3", "ACK 4", "INVITE 5", "longer 6"].map(str::as_bytes);
+        said.iter().for_each(|said| wire.send(speaks, wire.address(hears), said));
+        let (mut heard, mut buffer) = (Vec::new(), vec![0; 65_536]);
+        while heard.len() < said.len() {
+            let soon = wire.tick() + MS;
+            wire.wait(soon, u64::MAX).expect("a turn");
+            while let Some(Heard { whose, from, length }) = wire.hear(&mut buffer) {
+                assert_eq!((whose, from), (Whose::Sip(hears), wire.address(speaks)));
+                heard.push(buffer[..length].to_vec());
+            }
+        }
+        assert_eq!(heard, said);
+    }
+
+    #[test]
+    fn what_came_is_dated_by_the_kernel_however_late_it_is_looked_at() {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut wire = wire();
         let at = "127.0.7.3:0".parse().expect("an address");
         let socket = wire.listen(at).expect("a socket");
         let peer = UdpSocket::bind(at).expect("another");

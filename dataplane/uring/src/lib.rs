@@ -20,6 +20,7 @@ mod sockets;
 mod stamp;
 mod streams;
 pub mod sum;
+mod train;
 
 pub use doorbell::Doorbell;
 pub use features::features;

@@ -2,6 +2,7 @@
 
 mod forward;
 mod streams;
+mod trains;
 
 use std::io;
 use std::mem;
@@ -20,6 +21,9 @@ use crate::socket::UdpSocket;
 use crate::sockets::{Class, Kind, STREAM_BUFFERS, SocketId, Sockets, State};
 use crate::stamp;
 use crate::streams::Table;
+use crate::train;
+
+use trains::Trains;
 
 pub use forward::Outlet;
 
@@ -90,6 +94,8 @@ pub struct Packet {
     buffer: u16,
     start: u16,
     length: u16,
+    /// How long each datagram of a train is; 0 for one that came alone.
+    each: u16,
     /// The kernel wrote down when it came.
     stamped: bool,
 }
@@ -136,8 +142,8 @@ const BATCH: usize = 512;
 const GATHERED: usize = 64;
 const MEDIA_BYTES: u32 = 2_048;
 const STREAM_BYTES: u32 = 8_192;
-/// The longest UDP payload, the kernel's header before it, the sender's address, and when it came.
-const SIGNAL_BYTES: u32 = 65_507 + 16 + NAME_BYTES + stamp::BYTES as u32 + 1;
+/// The longest UDP payload, the kernel's header before it, the sender's address, when it came, and how it is divided.
+const SIGNAL_BYTES: u32 = 65_507 + 16 + NAME_BYTES + (stamp::BYTES + train::EACH_BYTES) as u32 + 1;
 
 /// `IORING_ENTER_GETEVENTS`: completions that wait for this thread are written down.
 const GET_EVENTS: u32 = 1;
@@ -170,6 +176,7 @@ pub struct Ring {
     sends: Sends,
     forwards: Forwards,
     leaving: Leaving,
+    trains: Trains,
     /// The raw sockets, by their places in the table.
     raws: Vec<(u32, OwnedFd)>,
     /// Forwarded datagrams that the kernel would not send.
@@ -217,6 +224,7 @@ impl Ring {
             sends: Sends::new(settings.sends),
             forwards: Forwards::new(SUBMISSIONS as usize),
             leaving: Leaving::new(),
+            trains: Trains::default(),
             raws: Vec::new(),
             refused: 0,
             sockets: Sockets::new(settings.sockets),
@@ -263,6 +271,7 @@ impl Ring {
         if !self.sockets.open(id) {
             return;
         }
+        self.depart();
         let order = match self.sockets.kind(id.slot) {
             Kind::Stream => return self.close_stream(id.slot),
             Kind::Listener => ACCEPT,
@@ -347,6 +356,7 @@ impl Ring {
 
     /// What is done before the kernel is asked for anything.
     fn prepare(&mut self) {
+        self.depart();
         self.listen();
         self.send_leaving();
         self.buffers.iter_mut().for_each(Buffers::publish);
@@ -428,13 +438,18 @@ impl Ring {
 
     /// Copies and sends. False if no slot was free or the socket is closed; that is counted as a failed send.
     pub fn send(&mut self, socket: SocketId, to: SocketAddr, bytes: &[u8]) -> bool {
+        if self.joined(socket, to, bytes) {
+            return true;
+        }
         let slot = if self.sockets.open(socket) { self.sends.copy(to, bytes) } else { None };
         let Some((index, slot)) = slot else {
             self.tally.send_failed += 1;
             return false;
         };
         let order = copied(socket, index, slot);
-        self.push(&order);
+        if !self.awaits(socket, to, index) {
+            self.push(&order);
+        }
         true
     }
 
@@ -471,7 +486,7 @@ impl Ring {
                 self.sockets.deaf.push(slot);
             }
         }
-        self.tally.received += u64::from(packet.is_some());
+        self.tally.received += packet.as_ref().map_or(0, Packet::count);
         packet.map(Event::Datagram)
     }
 
@@ -485,11 +500,12 @@ impl Ring {
         let from = address::read(out.name_data())?;
         let steered = self.sockets.kind(slot) == Kind::Datagrams(Class::Steered);
         let (stamped, control) = stamp::split(out.control_data());
+        let (each, control) = train::split(control);
         let port = if steered { forward::port(control) } else { 0 };
         let start = (bytes.len() - out.payload_data().len()) as u16;
         let length = out.payload_data().len() as u16;
         let socket = self.sockets.id(slot);
-        Some(Packet { socket, from, port, class: class as u8, buffer, start, length, stamped })
+        Some(Packet { socket, from, port, class: class as u8, buffer, start, length, each, stamped })
     }
 
     /// How a receive buffer of this socket is laid out.
@@ -501,11 +517,12 @@ impl Ring {
     }
 
     fn sent(&mut self, done: Completion) -> Option<Event> {
-        self.sends.done((done.about & !KIND) as u32);
+        let index = (done.about & !KIND) as u32;
+        let count = self.left(index, done.result);
         if done.result >= 0 {
-            self.tally.sent += 1;
+            self.tally.sent += count;
         } else {
-            self.tally.send_failed += 1;
+            self.tally.send_failed += count;
         }
         None
     }
@@ -545,7 +562,7 @@ impl Ring {
 
     fn push(&mut self, order: &squeue::Entry) {
         loop {
-            // SAFETY: every order points into a send slot, a receive buffer, a stream's bytes or address, the bell's word or a message
+            // SAFETY: every order points into a send slot or its train, a receive buffer, a stream's bytes or address, the bell's word or a message
             // shape. All of them stay in place until the kernel is done with the order: slots and buffers are handed out again only by
             // `sent`, `received` and `settle`, a stream's memory is neither touched nor freed while `under_way` names the order, the
             // word and the shapes live as long as the ring, and `drop` waits for the rest.

@@ -6,6 +6,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::{mem, ptr};
 
 use crate::address::Raw;
+use crate::train::Train;
 
 /// A copied message larger than this gives its memory back after the send.
 const KEPT_BYTES: usize = 4_096;
@@ -17,6 +18,12 @@ const LEAVING: usize = 64;
 pub(crate) struct Slot {
     pub(crate) to: Raw,
     pub(crate) copy: Vec<u8>,
+    /// What the kernel is told of it if it is several datagrams.
+    pub(crate) train: Option<Box<Train>>,
+}
+
+impl Slot {
+    const EMPTY: Slot = Slot { to: Raw::EMPTY, copy: Vec::new(), train: None };
 }
 
 /// All send slots of a ring. The slots never move: the box is allocated once.
@@ -27,8 +34,7 @@ pub(crate) struct Sends {
 
 impl Sends {
     pub(crate) fn new(count: u32) -> Sends {
-        let slot = |_| Slot { to: Raw::EMPTY, copy: Vec::new() };
-        Sends { slots: (0..count).map(slot).collect(), free: (0..count).rev().collect() }
+        Sends { slots: (0..count).map(|_| Slot::EMPTY).collect(), free: (0..count).rev().collect() }
     }
 
     pub(crate) fn under_way(&self) -> usize {
@@ -45,13 +51,19 @@ impl Sends {
         Some((index, slot))
     }
 
-    /// The kernel is done with this slot.
-    pub(crate) fn done(&mut self, index: u32) {
+    /// What is in a slot that was taken.
+    pub(crate) fn slot(&mut self, index: u32) -> &mut Slot {
+        &mut self.slots[index as usize]
+    }
+
+    /// The kernel is done with this slot, and with the train in it.
+    pub(crate) fn done(&mut self, index: u32) -> Option<Box<Train>> {
         let slot = &mut self.slots[index as usize];
         if slot.copy.capacity() > KEPT_BYTES {
             slot.copy = Vec::new();
         }
         self.free.push(index);
+        slot.train.take()
     }
 }
 

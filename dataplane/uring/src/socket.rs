@@ -100,6 +100,11 @@ impl UdpSocket {
         set(&self.socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1)
     }
 
+    /// Datagrams that came as one are to be handed up as one ([`crate::Packet::each`]); for rings [`crate::Ring::with_trains`].
+    pub fn take_trains(&self) -> io::Result<()> {
+        set(&self.socket, libc::SOL_UDP, libc::UDP_GRO, 1)
+    }
+
     pub(crate) fn descriptor(&self) -> i32 {
         self.socket.as_raw_fd()
     }

@@ -189,7 +189,17 @@ impl Ring {
                 let from = self.streams.get(slot).expect("an open stream is in the table").peer;
                 let (class, length) = (STREAM_BUFFERS as u8, done.result as u16);
                 let socket = self.sockets.id(slot);
-                return Some(Packet { socket, from, port: 0, class, buffer, start: 0, length, stamped: false });
+                return Some(Packet {
+                    socket,
+                    from,
+                    port: 0,
+                    class,
+                    buffer,
+                    start: 0,
+                    length,
+                    each: 0,
+                    stamped: false,
+                });
             }
             self.buffers[STREAM_BUFFERS].put(buffer);
             None

@@ -48,7 +48,7 @@ const RATE: u64 = 1_000 * BURST as u64;
 const FULL_RATE: u64 = 1_000_000;
 const FULL_TIME: Duration = Duration::from_secs(3);
 
-const VARIANTS: usize = 14;
+const VARIANTS: usize = 15;
 
 /// Nanoseconds of CPU a packet.
 type Measure = fn() -> f64;
@@ -87,6 +87,7 @@ fn main() {
         ("io_uring, steered, peer by a socket", || ours(By::Socket, PORTS, Sockets::Steered)),
         ("fast path on XDP, peer by a socket", || fast(By::Socket, Mode::Xdp)),
         ("fast path on tc, peer by a socket", || fast(By::Socket, Mode::Tc)),
+        ("io_uring, steered, without stamps", || ours(By::Frames, PORTS, Sockets::Unstamped)),
     ];
     let words: Vec<String> =
         std::env::args().skip(1).filter(|word| word.contains(char::is_alphabetic) && !word.starts_with('-')).collect();

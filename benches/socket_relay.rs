@@ -29,6 +29,8 @@ pub enum Sockets {
     Pairs,
     /// All by one that datagrams are steered to, and left by a raw one.
     Steered,
+    /// The same, where nobody asks the kernel when a packet came.
+    Unstamped,
 }
 
 struct Uring {
@@ -45,7 +47,9 @@ struct Uring {
 /// A relay on `ports` RTP ports of an address; what comes to one leaves from its pair for the peer.
 pub fn relay(own: IpAddr, peer: SocketAddr, ports: u16, sockets: Sockets) -> (Vec<SocketAddr>, Box<dyn Turn>) {
     let doorbell = Doorbell::new().expect("an event descriptor");
-    let ring = Ring::new(&Settings::fitting(), doorbell).expect("an io_uring").with_arrivals();
+    let ring = Ring::new(&Settings::fitting(), doorbell).expect("an io_uring");
+    let stamps = sockets != Sockets::Unstamped;
+    let ring = if stamps { ring.with_arrivals() } else { ring };
     let relay = Relay::new(PORT_LOW, PORT_LOW + 2 * ports - 1, 1);
     let (socket_of, started) = (vec![None; 2 * usize::from(ports)], Instant::now());
     let mut uring = Uring { ring, relay, socket_of, port_of: Vec::new(), raw: None, started };
@@ -59,7 +63,7 @@ pub fn relay(own: IpAddr, peer: SocketAddr, ports: u16, sockets: Sockets) -> (Ve
         }
     }
     match sockets {
-        Sockets::Steered => uring.steer(own, &addresses),
+        Sockets::Steered | Sockets::Unstamped => uring.steer(own, &addresses, stamps),
         Sockets::PerPort => uring.open(&addresses, None),
         Sockets::Pairs => {
             let pair = |rtp: &SocketAddr| [*rtp, SocketAddr::new(rtp.ip(), rtp.port() + 1)];
@@ -86,11 +90,13 @@ impl Uring {
         }
     }
 
-    fn steer(&mut self, own: IpAddr, addresses: &[SocketAddr]) {
+    fn steer(&mut self, own: IpAddr, addresses: &[SocketAddr], stamps: bool) {
         let steer = Steer::load([Some(own), None]).expect("the kernel takes the program");
         let mut steering = steer.steering(0).expect("its tables");
         let socket = UdpSocket::steered(own, &STEERED).expect("a socket");
-        socket.stamp().expect("the kernel stamps");
+        if stamps {
+            socket.stamp().expect("the kernel stamps");
+        }
         steering.take(&socket, false).expect("the table takes a socket");
         self.ring.add(&socket, Class::Steered).expect("a place in the ring");
         for address in addresses {

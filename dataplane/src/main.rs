@@ -206,6 +206,7 @@ impl Plan {
         for shard in (0..shards).rev() {
             let (orders_in, orders) = rtrb::RingBuffer::new(RING_SLOTS);
             let (journal, entries) = rtrb::RingBuffer::new(RING_SLOTS);
+            let (spared, spare) = rtrb::RingBuffer::new(RING_SLOTS);
             let (kept, own) = (Arc::new(AtomicU64::new(0)), bells[usize::from(shard)].clone());
             let (tape, notes) = tape::ring(settings.hep.is_some());
             taped.push(notes);
@@ -214,6 +215,7 @@ impl Plan {
                 parcels: parcels.pop().expect("one set of parcel rings a shard"),
                 outlets: outlets.pop().expect("one set of parcel rings a shard"),
                 journal: Outlet::new(journal),
+                spare,
                 tape,
                 spool_bell: bell.clone(),
                 kept: kept.clone(),
@@ -237,7 +239,7 @@ impl Plan {
                 fast: fast.clone(),
                 keep: folder.path.join(blocked::FOLDER),
             });
-            sources.push(Source { entries, kept, bell: own.clone() });
+            sources.push(Source { entries, spare: spared, kept, bell: own.clone() });
             seats.push(Seat { orders: orders_in, bell: own });
         }
         threads.reverse();

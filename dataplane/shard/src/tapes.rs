@@ -140,7 +140,7 @@ impl Entry {
         out: &mut Effects,
     ) {
         if let Some(ladder) = &mut self.ladder {
-            ladder.note(at, side, hop, (bytes, body));
+            ladder.note(at, side, hop, (bytes, body), &mut out.spare);
         }
         let sinks = self.sinks();
         if !sinks.is_empty() {

@@ -45,7 +45,9 @@ struct state {
     __u32 left; // of them
     __u32 place; // whose turn it is among the ports
     __u32 round;
-    __u32 pad[7];
+    __u32 pad[1];
+    __u64 first_ns; // when the first left
+    __u64 pad_before[2];
     __u64 heard; // on a line of its own: another thread writes it
     __u64 pad_too[7];
 };
@@ -57,13 +59,15 @@ struct {
     int (*max_entries)[1];
 } states SEC(".maps");
 
-// What came back, by microseconds on its way; the last has all that were later.
+// What came back in each window of time, by microseconds on its way; the last of each has all that were later, the last window all from there on.
 #define DELAYS 20001
+#define WINDOWS 32
+#define WINDOW_NS 250000000ULL
 struct {
     int (*type)[BPF_MAP_TYPE_ARRAY];
     __u32 *key;
     __u64 *value;
-    int (*max_entries)[DELAYS];
+    int (*max_entries)[WINDOWS * DELAYS];
 } delays SEC(".maps");
 
 enum { IP = 14, UDP = 34, RTP = 42, STAMP = 54, FRAME = 214, SAMPLES = 160 };
@@ -86,6 +90,8 @@ static inline_always int due(struct state *state) {
         return 0;
     state->due_ns = (now - state->due_ns > GAPS * gap_ns ? now : state->due_ns) + gap_ns;
     state->begun_ns = now;
+    if (!state->first_ns)
+        state->first_ns = now;
     state->left = together;
     return 1;
 }
@@ -147,11 +153,14 @@ static inline_always int take(void *data, void *end) {
     struct udphdr *udp = (void *)(ip + 1);
     if (data + FRAME > end || eth->h_proto != be16(ETH_P_IP) || ip->ihl != 5 || ip->protocol != 17 || udp->dest != from_port)
         return XDP_PASS;
-    __u64 micros = (clock_ns() - *(__u64 *)(data + STAMP)) / 1000;
-    __u32 key = micros < DELAYS - 1 ? micros : DELAYS - 1, first = 0;
-    __u64 *delay = map_lookup(&delays, &key);
+    __u32 first = 0;
     struct state *state = map_lookup(&states, &first);
-    if (!delay || !state)
+    if (!state)
+        return XDP_PASS;
+    __u64 now = clock_ns(), left = *(__u64 *)(data + STAMP), micros = (now - left) / 1000, window = (left - state->first_ns) / WINDOW_NS;
+    __u32 key = (window < WINDOWS - 1 ? window : WINDOWS - 1) * DELAYS + (micros < DELAYS - 1 ? micros : DELAYS - 1);
+    __u64 *delay = map_lookup(&delays, &key);
+    if (!delay)
         return XDP_PASS;
     *delay += 1;
     state->heard += 1;

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aya::maps::{Array, MapData};
 use aya::programs::{TestRun, TestRunAttrs, TestRunOptions, Xdp, XdpMode};
@@ -29,6 +29,10 @@ const AT_ONCE_MAX: u32 = 64;
 const FRAMES: u32 = 1 << 21;
 /// Delays told apart, in microseconds, and the last for those beyond.
 const DELAYS: u32 = 20_001;
+/// Windows of time whose packets are told apart, the last with all from there on.
+const WINDOWS: u32 = 32;
+/// How long a window is.
+pub const WINDOW: Duration = Duration::from_millis(250);
 /// Bytes of `struct state`, and where it has what came back.
 const STATE_BYTES: usize = 128;
 const HEARD: usize = 64;
@@ -37,6 +41,7 @@ const HEARD: usize = 64;
 pub struct Frames {
     states: Array<MapData, [u8; STATE_BYTES]>,
     delays: Array<MapData, u64>,
+    begun: Instant,
     over: Arc<AtomicBool>,
     maker: Option<JoinHandle<()>>,
 }
@@ -77,7 +82,7 @@ impl Frames {
             place.stand();
             make(&mut kernel, &known);
         });
-        Frames { states, delays, over, maker: Some(maker) }
+        Frames { states, delays, begun: Instant::now(), over, maker: Some(maker) }
     }
 
     fn state(&self, at: usize) -> u64 {
@@ -95,8 +100,9 @@ impl Frames {
         self.state(HEARD)
     }
 
-    /// Sends no more and waits for what is on its way: packets made and heard, and by microseconds of delay how many had it.
-    pub fn stop(mut self) -> (u64, u64, Vec<u64>) {
+    /// Sends no more and waits for what is on its way: packets made and heard, and of those that left in each [`WINDOW`], by microseconds of
+    /// delay, how many had it.
+    pub fn stop(mut self) -> (u64, u64, Vec<Vec<u64>>) {
         let maker = self.maker.take().expect("stopped once");
         self.over.store(true, Ordering::Relaxed);
         // The program takes what comes back until its thread ends.
@@ -107,8 +113,11 @@ impl Frames {
                 break before.0;
             }
         };
-        let delays = (0..DELAYS).map(|micros| self.delays.get(&micros, 0).expect("read")).collect();
-        let heard = self.heard();
+        let (heard, begun) = (self.heard(), self.begun.elapsed().as_nanos() / WINDOW.as_nanos());
+        let window = |window: u32| {
+            (window * DELAYS..).take(DELAYS as usize).map(|key| self.delays.get(&key, 0).expect("read")).collect()
+        };
+        let delays = (0..WINDOWS.min(begun as u32 + 1)).map(window).collect();
         maker.thread().unpark();
         maker.join().expect("the maker ends");
         (made, heard, delays)

@@ -9,7 +9,7 @@ use crate::sockets::SocketId;
 
 /// Datagrams of a train at most: what the kernel takes since it takes any (`UDP_MAX_SEGMENTS`).
 const DATAGRAMS_MAX: usize = 64;
-/// Bytes of a train at most: thirty messages. The kernel takes four times that, which saves little more and takes memory that no processor has at hand.
+/// Bytes of a train at most: thirty messages. The kernel takes four times that, which saves little more, in memory that no processor has at hand.
 const BYTES_MAX: usize = 16_384;
 /// Longer datagrams leave alone: what a path cannot carry whole the kernel does not cut into pieces if it is part of a train.
 pub(crate) const EACH_MAX: usize = 1_400;

@@ -18,6 +18,7 @@ mod statistics;
 mod template;
 mod traces;
 mod transport;
+mod twins;
 mod users;
 mod wire;
 mod world;
@@ -56,7 +57,7 @@ const OWN_PORTS_TRIED: u16 = 60;
 /// Media ports that are tried.
 const PORTS_TRIED: u16 = 64;
 /// What `-sn` plays: SIPp's names, written anew.
-const BUILT_IN: [(&str, &str); 7] = [
+const BUILT_IN: [(&str, &str); 11] = [
     ("uac", include_str!("sipp/builtin/uac.xml")),
     ("uas", include_str!("sipp/builtin/uas.xml")),
     ("regexp", include_str!("sipp/builtin/regexp.xml")),
@@ -64,6 +65,10 @@ const BUILT_IN: [(&str, &str); 7] = [
     ("branchs", include_str!("sipp/builtin/branchs.xml")),
     ("uac_pcap", include_str!("sipp/builtin/uac_pcap.xml")),
     ("ooc_default", include_str!("sipp/builtin/ooc_default.xml")),
+    ("3pcc-C-A", include_str!("sipp/builtin/3pcc_controller_a.xml")),
+    ("3pcc-C-B", include_str!("sipp/builtin/3pcc_controller_b.xml")),
+    ("3pcc-A", include_str!("sipp/builtin/3pcc_side.xml")),
+    ("3pcc-B", include_str!("sipp/builtin/3pcc_side.xml")),
 ];
 
 /// SIPp's exit codes. Words and files that are wrong end it as a failed call does, what goes wrong later as fatal.
@@ -118,13 +123,7 @@ fn built_in(name: &str) -> Result<&'static str, Fatal> {
         return Ok(*text);
     }
     let known = BUILT_IN.map(|(known, _)| known).join(", ");
-    Err(match name {
-        "3pcc-A" | "3pcc-B" | "3pcc-C-A" | "3pcc-C-B" => format!(
-            "'{name}' is not supported: third-party call control (3PCC) joins two programs; play each side alone, with {known} or from files (-sf)"
-        ),
-        _ => format!("'{name}' is not built in: {known}; others are played from files (-sf)"),
-    }
-    .into())
+    Err(format!("'{name}' is not built in: {known}; others are played from files (-sf)").into())
 }
 
 /// The text of a scenario file. One that is not UTF-8 is read as ISO-8859-1, which SIPp's own files declare.
@@ -241,6 +240,7 @@ fn code(outcome: Outcome, world: &World) -> u8 {
 /// Everything that calls share, with its sockets open.
 fn world(mut options: Options, scenario: Scenario, stem: &str) -> Result<World, Fatal> {
     let scenario = Rc::new(scenario);
+    let twins = twins::Plan::new(&options, &scenario)?;
     let remote = options.remote.as_deref().map(resolved).transpose()?;
     let remote_sending = options.remote_sending.as_deref().map(resolved).transpose()?;
     if scenario.calls() && remote.is_none() {
@@ -269,7 +269,9 @@ fn world(mut options: Options, scenario: Scenario, stem: &str) -> Result<World, 
     let plays = scenario.steps.iter().flat_map(|step| &step.actions).any(|action| matches!(action, Action::Media(_)));
     let (media, echoes) = open_media(&mut wire, &mut options, media_ip, plays)?;
     let globals = globals(&options, &scenario)?;
+    let twins = twins.open(&mut wire)?;
     Ok(World {
+        twins,
         statistics: Statistics::new(&scenario),
         files,
         aside: aside(&options, scenario.calls())?,
@@ -285,6 +287,7 @@ fn world(mut options: Options, scenario: Scenario, stem: &str) -> Result<World, 
         media_ip,
         sounds,
         media,
+        echoing: options.rtp_echo,
         echoes,
         packets_sent: 0,
         packets_heard: 0,
@@ -493,7 +496,8 @@ fn own() -> Own {
 
 const HELP: &str = "tandem-loadtest sipp [HOST[:PORT]] [options of SIPp]
 
-What is played:  -sf FILE | -sn NAME | -sd NAME: uac, uas, regexp, branchc, branchs, uac_pcap, ooc_default
+What is played:  -sf FILE | -sn NAME | -sd NAME: uac, uas, regexp, branchc, branchs, uac_pcap, ooc_default,
+                 3pcc-C-A, 3pcc-C-B, 3pcc-A, 3pcc-B
                  -s USER  -key WORD VALUE  -set VARIABLE VALUE  -dynamicStart N  -dynamicMax N  -dynamicStep N
                  -oocsf FILE | -oocsn NAME (answers requests of no call; -aa alone answers INFO, NOTIFY, OPTIONS, UPDATE)
                  -inf FILE  -infindex FILE FIELD  -cid_str FORMAT  -base_cseq N  -au USER  -ap PASSWORD  -auth_uri URI
@@ -501,6 +505,8 @@ Between whom:    -i IP  -p PORT  -t u1|un|ui|t1|tn|l1|ln  -ip_field N  -rsa HOST
                  (without -p: 5060, or the next that is free)
                  -rtp_echo  -rtp_payload N  -tls_cert FILE  -tls_key FILE  -tls_ca FILE  -tls_crl FILE  -tls_version 1.2|1.3
                  -allow_target (hosts beyond this machine)
+With whom:       -3pcc HOST:PORT (sendCmd and recvCmd: where the other program listens, or we do if the scenario waits for a command first)
+                 -master NAME | -slave NAME  -slave_cfg FILE (lines of NAME;HOST:PORT; who sends the first command starts last)
 How much:        -r RATE  -rp MS  -rate_increase N  -rate_max N  -rate_interval S  -no_rate_quit  -rate_scale N
                  -l LIMIT (a call that is due beyond it is skipped and reported, not delayed; none without)  -m CALLS
                  -users N  -d MS  -timeout S  -timeout_error  -lost PERCENT

@@ -412,3 +412,58 @@ fn pauses_are_drawn_as_older_files_ask_for_it() {
     let (fine, told) = lint(folder.path(), "wrong.xml");
     assert!(!fine && told.contains("distribution 'normal' wants stdev"), "{told}");
 }
+
+/// Nothing waits to be read at a UDP port of this machine.
+fn emptied(port: u16) {
+    let wanted = format!(":{port:04X}");
+    let waits = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        fields.get(1).is_some_and(|local| local.ends_with(&wanted)) && !fields[4].ends_with(":00000000")
+    };
+    while std::fs::read_to_string("/proc/net/udp").unwrap().lines().any(waits) {
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn media_goes_back_while_the_scenario_wants_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let turns = |on: u8| {
+        format!("<recv request=\"OPTIONS\"><action><rtp_echo value=\"{on}\"/></action></recv>{}", agrees(";tag=t"))
+    };
+    // It stays until it is ended.
+    let steps = format!("{}{}{}<recv request=\"BYE\"/>", turns(1), turns(0), turns(1));
+    write(folder.path(), "echo", &steps);
+    let [theirs, ours] = PROGRAMS.map(|program| {
+        let (at, media) = (free_port(), free_port());
+        let ports = [at, media].map(|port| port.to_string());
+        let words = ["-sf", "echo.xml", "-p", &ports[0], "-m", "1", "-rtp_echo", "-mp", &ports[1]];
+        let mut callee = start(program, folder.path(), &words);
+        listens(at, false);
+        listens(media, false);
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(180))).unwrap();
+        let own = socket.local_addr().unwrap();
+        let heard = [1, 2, 3].map(|number| {
+            let ask = format!(
+                "OPTIONS sip:x@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bK{number}\r\nFrom: <sip:a@b>;tag=1\r\n\
+                 To: <sip:x@y>\r\nCall-ID: echo\r\nCSeq: {number} OPTIONS\r\nContent-Length: 0\r\n\r\n"
+            );
+            socket.send_to(ask.as_bytes(), ("127.0.0.1", at)).unwrap();
+            let mut bytes = [0; 2_000];
+            let length = socket.recv(&mut bytes).unwrap();
+            assert!(bytes[..length].starts_with(b"SIP/2.0 200"), "{program} {number}");
+            socket.send_to(&[0x80, 0, 0, number, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2], ("127.0.0.1", media)).unwrap();
+            emptied(media);
+            if number == 2 {
+                return 0;
+            }
+            let length = socket.recv(&mut bytes).unwrap();
+            assert_eq!(length, 14, "{program} {number}");
+            bytes[3]
+        });
+        drop(callee.0.kill());
+        heard
+    });
+    assert_eq!((ours, theirs), ([1, 0, 3], [1, 0, 3]));
+}

@@ -17,16 +17,12 @@ use beside::*;
 use ports::free_port;
 
 #[test]
-fn every_scenario_of_sipps_is_supported_but_those_of_third_party_control() {
+fn every_scenario_of_sipps_is_supported() {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["uac", "uas", "regexp", "branchc", "branchs", "uac_pcap", "ooc_default"] {
+    let control = ["3pcc-C-A", "3pcc-C-B", "3pcc-A", "3pcc-B"];
+    for name in ["uac", "uas", "regexp", "branchc", "branchs", "uac_pcap", "ooc_default"].into_iter().chain(control) {
         let (fine, told) = lint(folder.path(), &sipps(folder.path(), name, &[]));
         assert!(fine && !told.contains("refused") && !told.contains("differs"), "{name}: {told}");
-    }
-    for name in ["3pcc-C-A", "3pcc-C-B", "3pcc-A", "3pcc-B"] {
-        let (fine, told) = lint(folder.path(), &sipps(folder.path(), name, &[]));
-        let third_party = told.contains("third-party call control");
-        assert_eq!(fine, !third_party, "{name}: {told}");
     }
 }
 
@@ -313,10 +309,7 @@ fn words_and_scenarios_that_are_wrong_end_both_programs_with_the_same_exit_code(
 fn what_is_not_done_is_refused_by_its_name_and_with_a_reason() {
     let folder = tempfile::tempdir().unwrap();
     for (words, named) in [
-        (&["-3pcc", "127.0.0.1:9"][..], "-3pcc is not supported: third-party"),
-        (&["-slave", "a"], "-slave is not supported: third-party"),
-        (&["-sn", "3pcc-C-A"], "'3pcc-C-A' is not supported: third-party"),
-        (&["-sn", "waltz"], "'waltz' is not built in: uac, uas, regexp, branchc, branchs, uac_pcap, ooc_default"),
+        (&["-sn", "waltz"][..], "'waltz' is not built in: uac, uas, regexp, branchc, branchs, uac_pcap, ooc_default"),
         (&["-plugin", "a.so"], "-plugin is not supported: no foreign code"),
         (&["-tdmmap", "{0}{1}{2}{3}"], "-tdmmap is not supported"),
         (&["-max_reconnect", "3"], "-max_reconnect is not supported"),

@@ -4,6 +4,7 @@
 //! that may come. What fits nowhere aborts the call.
 
 mod act;
+mod command;
 mod hear;
 mod media;
 mod reach;
@@ -15,11 +16,12 @@ use std::rc::Rc;
 use rand::Rng;
 
 use super::heard;
-use super::scenario::{Expecting, Kind, Optional, Pause, Scenario, Scope, Sending, Step, VariableId};
+use super::scenario::{Kind, Optional, Pause, Scenario, Scope, Sending, Step, VariableId};
 use super::statistics::{Count, Statistics};
 use super::wire::Way;
 use super::world::{Quit, Value, World};
 use crate::clock::MS;
+pub use command::TRANSPORT as COMMANDS;
 pub use media::Sounding;
 
 /// Steps that a call takes before others have their turn: a scenario may go in circles.
@@ -92,6 +94,8 @@ pub struct Call {
     resend: Option<Resend>,
     sent: String,
     heard: String,
+    /// The command that came, while its actions are done.
+    commanded: Option<String>,
     last: Option<(u64, usize)>,
     answered: Option<Answered>,
     peer_tag: String,
@@ -170,6 +174,7 @@ impl Call {
             resend: None,
             sent: String::new(),
             heard: String::new(),
+            commanded: None,
             last: None,
             answered: None,
             peer_tag: String::new(),
@@ -236,15 +241,18 @@ impl Call {
             }
             match &step.kind {
                 // Nothing is said before what was said last has been answered.
-                Kind::Send(_) if self.resend.is_some() => return,
+                Kind::Send(_) | Kind::Command(_) if self.resend.is_some() => return,
                 Kind::Send(sending) => self.send(step, sending, world),
                 Kind::Recv(expecting) if expecting.optional == Optional::Global => self.next(world),
                 Kind::Recv(expecting) => {
-                    self.expect(expecting, world);
+                    self.expect(expecting.timeout_ms, world);
                     if let Some((print, text)) = self.queued.take() {
                         self.place(print, text, world);
                     }
                 }
+                Kind::Command(commanding) => self.command(step, commanding, world),
+                Kind::Await(_) if world.twins.parted() => self.parted(world),
+                Kind::Await(_) => self.expect(None, world),
                 Kind::Pause(pause) => self.pause(step, pause, world),
                 Kind::Nop => {
                     world.statistics.steps[self.step].done += 1;
@@ -311,8 +319,8 @@ impl Call {
         }
     }
 
-    fn expect(&mut self, expecting: &Expecting, world: &mut World) {
-        let ms = expecting.timeout_ms.or(world.options.recv_timeout_ms);
+    fn expect(&mut self, timeout_ms: Option<u64>, world: &mut World) {
+        let ms = timeout_ms.or(world.options.recv_timeout_ms);
         self.waiting = Some(ms.filter(|ms| *ms > 0).map_or(0, |ms| world.clock.now() + ms * MS));
     }
 
@@ -325,10 +333,14 @@ impl Call {
     fn waited(&mut self, world: &mut World) {
         let scenario = self.scenario.clone();
         let step = &scenario.steps[self.step];
-        let Kind::Recv(expecting) = &step.kind else { return };
+        let on_timeout = match &step.kind {
+            Kind::Recv(expecting) => expecting.on_timeout,
+            Kind::Await(awaiting) => awaiting.on_timeout,
+            Kind::Send(_) | Kind::Command(_) | Kind::Pause(_) | Kind::Nop => return,
+        };
         world.statistics.steps[self.step].timeouts += 1;
         let what = format!("Call-Id: {}, receive timeout on message {} (line {})", self.birth.id, self.step, step.line);
-        if let Some(label) = expecting.on_timeout {
+        if let Some(label) = on_timeout {
             world.warn(&format!("{what}, jumping to step {label}"));
             // For SIPp a call that gives up at its end has failed.
             if label == scenario.steps.len() {

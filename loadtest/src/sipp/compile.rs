@@ -203,10 +203,14 @@ impl<'a> Compiler<'a> {
     /// What may come is waited for together with what must come: something must, before anything else is done.
     fn optional_ends(&mut self) {
         let steps = &self.out.scenario.steps;
-        let may = |kind: &Kind| matches!(kind, Kind::Recv(expecting) if expecting.optional == Optional::Yes);
+        let may = |kind: &Kind| match kind {
+            Kind::Recv(expecting) => expecting.optional == Optional::Yes,
+            Kind::Await(awaiting) => awaiting.optional == Optional::Yes,
+            Kind::Send(_) | Kind::Command(_) | Kind::Pause(_) | Kind::Nop => false,
+        };
         let faults: Vec<Fault> = steps
             .windows(2)
-            .filter(|pair| may(&pair[0].kind) && !matches!(pair[1].kind, Kind::Recv(_)))
+            .filter(|pair| may(&pair[0].kind) && !matches!(pair[1].kind, Kind::Recv(_) | Kind::Await(_)))
             .map(|pair| Fault {
                 line: pair[0].line,
                 column: 1,
@@ -228,17 +232,12 @@ impl<'a> Compiler<'a> {
             "Reference" => self.scope(element, Scope::Call),
             "ResponseTimeRepartition" => self.limits(element, true),
             "CallLengthRepartition" => self.limits(element, false),
-            "sendCmd" | "recvCmd" => self.fault(
-                element.at,
-                format!(
-                    "<{}> is not supported: third-party call control (3PCC) joins two programs; play each side alone",
-                    element.name
-                ),
-            ),
+            "sendCmd" => self.send_command(element),
+            "recvCmd" => self.receive_command(element),
             "init" => self.init(element),
             name => {
                 let what = format!(
-                    "unknown element <{name}>: want send, recv, pause, nop, label, timewait, Global, User, Reference, \
+                    "unknown element <{name}>: want send, recv, sendCmd, recvCmd, pause, nop, label, timewait, Global, User, Reference, \
                      ResponseTimeRepartition, CallLengthRepartition or init"
                 );
                 self.fault(element.at, what);
@@ -340,7 +339,8 @@ impl<'a> Compiler<'a> {
                 }
                 (Label::OnTimeout, Kind::Send(sending)) => sending.on_timeout = Some(to),
                 (Label::OnTimeout, Kind::Recv(expecting)) => expecting.on_timeout = Some(to),
-                (Label::OnTimeout, Kind::Pause(_) | Kind::Nop) => {}
+                (Label::OnTimeout, Kind::Await(awaiting)) => awaiting.on_timeout = Some(to),
+                (Label::OnTimeout, Kind::Command(_) | Kind::Pause(_) | Kind::Nop) => {}
             }
         }
     }

@@ -1,5 +1,7 @@
 //! A run: calls are placed at their rate or taken as they come, and asked when their time is due.
 
+mod command;
+
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::io;
@@ -33,6 +35,16 @@ pub enum Outcome {
     Done,
     /// The time was over (`-timeout`).
     TimedOut,
+}
+
+/// What a call begins with.
+enum Beginning {
+    /// It was due.
+    Placed,
+    /// A message came.
+    Message(SocketAddr, String),
+    /// A command came.
+    Command(String),
 }
 
 /// A run.
@@ -93,7 +105,7 @@ impl Engine {
         loop {
             let now = self.world.clock.now();
             self.orders(now);
-            if self.world.scenario.calls() {
+            if self.world.scenario.places() {
                 self.place(now)?;
             }
             self.due(now);
@@ -142,7 +154,7 @@ impl Engine {
             until = until.min(*at);
         }
         if self.world.quit == Quit::No
-            && self.world.scenario.calls()
+            && self.world.scenario.places()
             && !self.paused
             && self.world.users.wanted().is_none()
         {
@@ -251,7 +263,16 @@ impl Engine {
 
     /// Places one call.
     fn call(&mut self, user: u64) -> io::Result<()> {
-        let peer = self.world.remote.expect("who places calls knows whom to call");
+        let number = self.world.statistics.created() + 1;
+        let id = self.world.call_id(number);
+        let birth = self.birth(number, id, user)?;
+        self.begin(birth, Count::Outgoing, Beginning::Placed);
+        Ok(())
+    }
+
+    /// A call to the other side, with what it speaks by.
+    fn birth(&mut self, number: u64, id: String, user: u64) -> io::Result<Birth> {
+        let peer = self.world.remote.unwrap_or(self.world.local);
         let to = self.world.remote_sending.unwrap_or(peer);
         let transport = self.world.options.transport;
         let World { files, chance, .. } = &mut self.world;
@@ -279,12 +300,8 @@ impl Engine {
             (Protocol::Tcp | Protocol::Tls, Shared::Alone) => Some(self.world.wire.connect(local, to)?),
         };
         let Some(way) = way else { return Err(io::Error::other("no socket is open")) };
-        let number = self.world.statistics.created() + 1;
-        let id = self.world.call_id(number);
         let own_way = transport.shared == Shared::Alone;
-        let birth = Birth { number, id, way, own_way, local, port, peer, user, lines, aside: false };
-        self.begin(birth, Count::Outgoing, None);
-        Ok(())
+        Ok(Birth { number, id, way, own_way, local, port, peer, user, lines, aside: false })
     }
 
     /// The socket of an address, opened when it is asked for first, and its port.
@@ -311,8 +328,8 @@ impl Engine {
         Ok(())
     }
 
-    /// A call begins, perhaps with a message that came.
-    fn begin(&mut self, birth: Birth, what: Count, message: Option<(SocketAddr, String)>) {
+    /// A call begins.
+    fn begin(&mut self, birth: Birth, what: Count, by: Beginning) {
         let (id, way) = (birth.id.clone(), birth.way);
         let second = self.world.clock.now() / SECOND;
         let call = self.beside(birth.aside, |world| {
@@ -330,9 +347,10 @@ impl Engine {
         }
         self.calls[slot] = Some(call);
         self.by_id.insert(self.world.named(&id).to_owned(), slot);
-        self.with(slot, |call, world| match message {
-            Some((from, text)) => call.hear(way, from, text, world),
-            None => call.run(world),
+        self.with(slot, |call, world| match by {
+            Beginning::Message(from, text) => call.hear(way, from, text, world),
+            Beginning::Command(text) => call.commanded(&text, world),
+            Beginning::Placed => call.run(world),
         });
     }
 
@@ -425,6 +443,9 @@ impl Engine {
         match came {
             Came::Message { way, from, text } => self.message(way, from, text),
             Came::Media { socket, from, bytes } => self.media(socket, from, &bytes),
+            Came::Command(text) => self.command(&text)?,
+            Came::Joined(stream) => self.world.twins.joined(stream, &mut self.world.wire)?,
+            Came::Parted => self.parted(),
             Came::Ended { stream, never_stood, why } => {
                 if let Some(why) = why {
                     self.world.traces.error(&format!("TLS: {why}"));
@@ -470,13 +491,13 @@ impl Engine {
         let (local, port) = known.map_or((local.ip(), local.port()), |(ip, (_, port))| (*ip, *port));
         let number = self.world.statistics.created() + 1;
         let birth = Birth { number, id, way, own_way: false, local, port, peer: from, user: 0, lines, aside };
-        self.begin(birth, Count::Incoming, Some((from, text)));
+        self.begin(birth, Count::Incoming, Beginning::Message(from, text));
         self.enough();
     }
 
     fn media(&mut self, socket: SocketId, from: SocketAddr, bytes: &[u8]) {
         self.world.packets_heard += 1;
-        if self.world.options.rtp_echo && self.world.echoes.contains(&socket) {
+        if self.world.echoing && self.world.echoes.contains(&socket) {
             self.world.packets_sent += u64::from(self.world.wire.send_media(socket, from, bytes));
         }
     }

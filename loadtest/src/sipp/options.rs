@@ -59,9 +59,24 @@ pub struct More {
     pub kept: Vec<String>,
 }
 
+/// Other programs that play the same calls (3PCC).
+#[derive(Clone, Debug, Default)]
+pub struct Third {
+    /// `-3pcc`: where the other one listens, or where we do.
+    pub twin: Option<String>,
+    /// Our name where we are who leads.
+    pub leader: Option<String>,
+    /// Our name where we follow.
+    pub follower: Option<String>,
+    /// The file that says where each is.
+    pub table: Option<String>,
+}
+
 /// What few runs ask for.
 #[derive(Clone, Debug, Default)]
 pub struct Rare {
+    /// Other programs that play the same calls.
+    pub third: Third,
     /// The payload type of files of sound that do not say theirs; 8 without.
     pub payload: Option<u8>,
     /// What answers requests of no call (`-oocsf`, `-oocsn`).
@@ -354,12 +369,8 @@ const WITHOUT_EFFECT: [(&str, usize); 18] = [
 ];
 
 /// Options of SIPp's that ask for something that is not done here, and why.
-const REFUSED: [(&[&str], &str); 8] = [
+const REFUSED: [(&[&str], &str); 7] = [
     (&["-plugin"], "no foreign code is loaded"),
-    (
-        &["-3pcc", "-master", "-slave", "-slave_cfg"],
-        "third-party call control (3PCC) joins two programs; play each side alone",
-    ),
     (&["-tdmmap"], "circuits of TDM are not played here"),
     (&["-multihome", "-heartbeat", "-assocmaxret", "-pathmaxret", "-pmtu", "-gracefulclose"], "SCTP is not spoken"),
     (
@@ -420,6 +431,10 @@ impl Options {
             "-sn" => self.source = Source::BuiltIn(words.text()?),
             "-oocsf" => self.rare.outside = Some(Source::File(words.text()?)),
             "-oocsn" => self.rare.outside = Some(Source::BuiltIn(words.text()?)),
+            "-3pcc" => self.rare.third.twin = Some(words.text()?),
+            "-master" => self.rare.third.leader = Some(words.text()?),
+            "-slave" => self.rare.third.follower = Some(words.text()?),
+            "-slave_cfg" => self.rare.third.table = Some(words.text()?),
             "-i" => self.local_ip = Some(words.address()?),
             "-p" => self.local_port = words.number()?,
             "-t" => self.transport = Transport::read(&words.text()?)?,

@@ -73,6 +73,10 @@ pub enum Kind {
     Send(Box<Sending>),
     /// Waits for a message.
     Recv(Box<Expecting>),
+    /// Sends a command to another program that plays the same calls.
+    Command(Box<Commanding>),
+    /// Waits for such a command.
+    Await(Awaiting),
     /// Waits.
     Pause(Pause),
     /// Only its actions.
@@ -147,6 +151,35 @@ pub struct Expecting {
     pub transaction: Option<usize>,
     /// Methods of all requests sent before: what a response may answer.
     pub answers: Vec<String>,
+}
+
+/// A command to send (`sendCmd`).
+#[derive(Clone, Debug)]
+pub struct Commanding {
+    /// What.
+    pub text: Template,
+    /// The name of who gets it; without one, the other program of `-3pcc`.
+    pub to: Option<String>,
+}
+
+/// A command to hear (`recvCmd`).
+#[derive(Clone, Debug)]
+pub struct Awaiting {
+    /// Who sends it, as its `From:` says.
+    pub from: Option<String>,
+    /// Whether it must come.
+    pub optional: Optional,
+    /// Where to when it does not come.
+    pub on_timeout: Option<usize>,
+}
+
+/// What a program does among those that play the same calls by commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The first command is its own.
+    Leads,
+    /// It waits for a command first.
+    Follows,
 }
 
 /// How long a pause is.
@@ -378,6 +411,8 @@ pub enum Action {
     Sample(VariableId, Spread),
     /// Something about the run.
     Internal(Internal),
+    /// Media is sent back from now on (`-rtp_echo`), or not if this is zero.
+    Echo(Operand),
     /// Something about media.
     Media(Media),
 }
@@ -451,7 +486,22 @@ impl Scenario {
         self.init.iter().chain(&self.steps).flat_map(|step| &step.actions)
     }
 
-    /// It begins with a message to send: it places calls.
+    /// Its part among programs that play the same calls; `None` if it knows no commands.
+    pub fn part(&self) -> Option<Part> {
+        self.steps.iter().find_map(|step| match step.kind {
+            Kind::Command(_) => Some(Part::Leads),
+            Kind::Await(_) => Some(Part::Follows),
+            Kind::Send(_) | Kind::Recv(_) | Kind::Pause(_) | Kind::Nop => None,
+        })
+    }
+
+    /// It places calls at its rate: what it does first is to send a message or a command.
+    pub fn places(&self) -> bool {
+        let first = self.steps.iter().find(|step| !matches!(step.kind, Kind::Pause(_) | Kind::Nop));
+        first.is_none_or(|step| matches!(step.kind, Kind::Send(_) | Kind::Command(_)))
+    }
+
+    /// Its first message is one to send: it is who calls.
     pub fn calls(&self) -> bool {
         let first = self.steps.iter().find(|step| matches!(step.kind, Kind::Send(_) | Kind::Recv(_)));
         first.is_none_or(|step| matches!(step.kind, Kind::Send(_)))

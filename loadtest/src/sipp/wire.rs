@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use uring::socket::{Listener, Options};
 use uring::{Class, Doorbell, Event, Packet, Ring, Settings, SocketId, UdpSocket};
@@ -13,6 +13,11 @@ use super::seal::{Keys, Seal};
 
 /// Bytes of one message on a connection at most; a peer that sends more without an end is cut off.
 const MESSAGE_BYTES_MAX: usize = 256 << 10;
+
+/// What ends a command on its connection, as SIPp has it.
+pub const COMMAND_END: char = '\u{1b}';
+/// How long a program that plays the same calls may take to be reached.
+const COMMANDS_WAIT: Duration = Duration::from_secs(10);
 
 /// Which way messages of a call go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +51,12 @@ pub enum Came {
         /// What.
         bytes: Vec<u8>,
     },
+    /// A command of another program that plays the same calls.
+    Command(String),
+    /// Such a program connected.
+    Joined(SocketId),
+    /// Or is gone.
+    Parted,
     /// A connection ended.
     Ended {
         /// Which.
@@ -62,6 +73,8 @@ struct Stream {
     peer: SocketAddr,
     stands: bool,
     seal: Option<Seal>,
+    /// It carries commands, not messages.
+    commands: bool,
     /// What came and is no whole message yet, plain.
     bytes: Vec<u8>,
 }
@@ -71,6 +84,8 @@ pub struct Wire {
     ring: Ring,
     main: Option<(SocketId, SocketAddr)>,
     listener: Option<SocketAddr>,
+    /// Where other programs connect that play the same calls.
+    commanded: Option<SocketId>,
     /// By place.
     media: HashMap<usize, SocketId>,
     streams: HashMap<usize, Stream>,
@@ -92,6 +107,7 @@ impl Wire {
             ring,
             main: None,
             listener: None,
+            commanded: None,
             media: HashMap::new(),
             streams: HashMap::new(),
             came: VecDeque::new(),
@@ -131,7 +147,8 @@ impl Wire {
         let from = Some(from).filter(|ip| !ip.is_unspecified());
         let id = self.ring.connect(from, to, 0)?;
         let seal = self.keys.as_ref().and_then(|keys| keys.connect(to.ip()));
-        self.streams.insert(id.place(), Stream { id, peer: to, stands: false, seal, bytes: Vec::new() });
+        let stream = Stream { id, peer: to, stands: false, seal, commands: false, bytes: Vec::new() };
+        self.streams.insert(id.place(), stream);
         // A greeting waits for the connection.
         self.send_stream(id, b"");
         Ok(Way::Stream(id))
@@ -214,41 +231,76 @@ impl Wire {
             if let Some(came) = self.came.pop_front() {
                 return Some(came);
             }
-            match self.ring.event()? {
-                Event::Datagram(packet) => {
-                    let (socket, from) = (packet.socket, packet.from);
-                    let bytes = self.ring.bytes(&packet).to_vec();
-                    self.ring.release(packet);
-                    if self.media.contains_key(&socket.place()) {
-                        return Some(Came::Media { socket, from, bytes });
-                    }
+            let event = self.ring.event()?;
+            self.happened(event);
+        }
+    }
+
+    /// What an event brings goes behind what came before.
+    fn happened(&mut self, event: Event) {
+        match event {
+            Event::Datagram(packet) => {
+                let (socket, from) = (packet.socket, packet.from);
+                let bytes = self.ring.bytes(&packet).to_vec();
+                self.ring.release(packet);
+                if self.media.contains_key(&socket.place()) {
+                    self.came.push_back(Came::Media { socket, from, bytes });
+                } else if bytes.len() > 4 {
                     // Four bytes of nothing keep a way through a firewall open (RFC 5626 §3.5.1).
-                    if bytes.len() > 4 {
-                        return Some(Came::Message { way: Way::Datagrams(socket), from, text: text(bytes) });
-                    }
+                    self.came.push_back(Came::Message { way: Way::Datagrams(socket), from, text: text(bytes) });
                 }
-                Event::Bytes(packet) => self.hear(packet),
-                Event::Accepted { stream: id, from, .. } => {
-                    let seal = self.keys.as_ref().and_then(Keys::accept);
-                    if seal.is_none() && self.keys.is_some() {
-                        // Without a certificate we call, and take no calls.
-                        self.ring.close(id);
-                        continue;
-                    }
-                    self.streams.insert(id.place(), Stream { id, peer: from, stands: true, seal, bytes: Vec::new() });
+            }
+            Event::Bytes(packet) => self.hear(packet),
+            Event::Accepted { listener, stream: id, from } => {
+                let commands = self.commanded == Some(listener);
+                let seal = self.keys.as_ref().filter(|_| !commands).and_then(Keys::accept);
+                if seal.is_none() && self.keys.is_some() && !commands {
+                    // Without a certificate we call, and take no calls.
+                    return self.ring.close(id);
                 }
-                Event::Connected(id) => {
-                    if let Some(stream) = self.streams.get_mut(&id.place()) {
-                        stream.stands = stream.seal.is_none();
-                    }
+                let stream = Stream { id, peer: from, stands: true, seal, commands, bytes: Vec::new() };
+                self.streams.insert(id.place(), stream);
+                self.came.extend(commands.then_some(Came::Joined(id)));
+            }
+            Event::Connected(id) => {
+                if let Some(stream) = self.streams.get_mut(&id.place()) {
+                    stream.stands = stream.seal.is_none();
                 }
-                Event::Ended { stream: id, .. } => {
-                    let known = self.streams.get(&id.place()).is_some_and(|stream| stream.id == id);
-                    if known && let Some(stream) = self.streams.remove(&id.place()) {
-                        return Some(Came::Ended { stream: id, never_stood: !stream.stands, why: None });
-                    }
+            }
+            Event::Ended { stream: id, .. } => {
+                let known = self.streams.get(&id.place()).is_some_and(|stream| stream.id == id);
+                if known && let Some(stream) = self.streams.remove(&id.place()) {
+                    self.came.push_back(match stream.commands {
+                        true => Came::Parted,
+                        false => Came::Ended { stream: id, never_stood: !stream.stands, why: None },
+                    });
                 }
-                Event::Doorbell => {}
+            }
+            Event::Doorbell => {}
+        }
+    }
+
+    /// Takes connections of other programs that play the same calls.
+    pub fn listen_for_commands(&mut self, at: SocketAddr) -> io::Result<()> {
+        self.commanded = Some(self.ring.add_listener(&Listener::bind(at, false, 0)?)?);
+        Ok(())
+    }
+
+    /// Connects to such a program, and waits until it is heard of.
+    pub fn connect_for_commands(&mut self, to: SocketAddr) -> io::Result<SocketId> {
+        let id = self.ring.connect(None, to, 0)?;
+        let stream = Stream { id, peer: to, stands: false, seal: None, commands: true, bytes: Vec::new() };
+        self.streams.insert(id.place(), stream);
+        let until = Instant::now() + COMMANDS_WAIT;
+        loop {
+            match self.streams.get(&id.place()) {
+                Some(stream) if stream.stands => return Ok(id),
+                Some(_) if Instant::now() < until => {}
+                Some(_) | None => return Err(io::ErrorKind::ConnectionRefused.into()),
+            }
+            self.ring.wait(Duration::from_millis(20))?;
+            while let Some(event) = self.ring.event() {
+                self.happened(event);
             }
         }
     }
@@ -281,7 +333,14 @@ impl Wire {
     /// Cuts whole messages off what a connection brought (RFC 3261 §18.3: Content-Length says where each ends).
     fn cut(&mut self, id: SocketId) {
         let Some(stream) = self.streams.get_mut(&id.place()) else { return };
-        loop {
+        while stream.commands {
+            let Some(end) = stream.bytes.iter().position(|byte| *byte == COMMAND_END as u8) else { break };
+            let rest = stream.bytes.split_off(end + 1);
+            let mut bytes = std::mem::replace(&mut stream.bytes, rest);
+            bytes.truncate(end);
+            self.came.push_back(Came::Command(text(bytes)));
+        }
+        while !stream.commands {
             let blank = stream.bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
             stream.bytes.drain(..blank);
             let Some(head) = stream.bytes.windows(4).position(|four| four == b"\r\n\r\n") else { break };
@@ -295,9 +354,13 @@ impl Wire {
             self.came.push_back(Came::Message { way: Way::Stream(id), from: stream.peer, text: text(bytes) });
         }
         if stream.bytes.len() > MESSAGE_BYTES_MAX {
+            let commands = stream.commands;
             self.streams.remove(&id.place());
             self.ring.close(id);
-            self.came.push_back(Came::Ended { stream: id, never_stood: false, why: None });
+            self.came.push_back(match commands {
+                true => Came::Parted,
+                false => Came::Ended { stream: id, never_stood: false, why: None },
+            });
         }
     }
 }

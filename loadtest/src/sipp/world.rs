@@ -16,6 +16,7 @@ use super::sound::Sound;
 use super::statistics::{Count, Statistics};
 use super::template::Template;
 use super::traces::Traces;
+use super::twins::Twins;
 use super::users::Users;
 use super::wire::Wire;
 use crate::clock::Clock;
@@ -159,6 +160,8 @@ pub struct World {
     pub media: Option<SocketId>,
     /// Media sockets whose packets go back (`-rtp_echo`).
     pub echoes: Vec<SocketId>,
+    /// They go back now.
+    pub echoing: bool,
     /// Packets of media sent.
     pub packets_sent: u64,
     /// Packets of media heard.
@@ -173,6 +176,8 @@ pub struct World {
     pub remote_sending: Option<SocketAddr>,
     /// Messages of our own.
     pub own: Rc<Own>,
+    /// Programs that play the same calls (3PCC).
+    pub twins: Twins,
     /// How the run ends.
     pub quit: Quit,
     /// It ends because the scenario wants it.

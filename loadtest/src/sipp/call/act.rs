@@ -56,6 +56,7 @@ impl Call {
             Action::Trim(variable) => self.change(*variable, |text| text.trim().to_owned(), world),
             Action::UrlDecode(variable) => self.change(*variable, decoded, world),
             Action::UrlEncode(variable) => self.change(*variable, encoded, world),
+            Action::Echo(on) => world.echoing = self.operand(on, world) != 0.0 && world.options.rtp_echo,
             Action::Jump(to) => {
                 let to = self.operand(to, world).max(0.0) as usize;
                 self.go(to);
@@ -141,9 +142,11 @@ impl Call {
     ) {
         let mut kept = String::new();
         let text = match place {
-            Place::Message => Some(self.heard.as_str()),
-            Place::Body => Some(heard::body(&self.heard)),
-            Place::Header(start, which, any_case) => heard::after(&self.heard, start, *which, *any_case),
+            Place::Message => Some(self.commanded.as_deref().unwrap_or(&self.heard)),
+            Place::Body => Some(heard::body(self.commanded.as_deref().unwrap_or(&self.heard))),
+            Place::Header(start, which, any_case) => {
+                heard::after(self.commanded.as_deref().unwrap_or(&self.heard), start, *which, *any_case)
+            }
             Place::Variable(variable) => {
                 self.value(*variable, world).write(&mut kept);
                 Some(kept.as_str())

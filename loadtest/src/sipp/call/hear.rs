@@ -96,29 +96,34 @@ impl Call {
         let (method, answers, branch) = (heard::method(text), heard::cseq(text).1, heard::branch(text));
         let fits = |step: usize| match &self.scenario.steps[step].kind {
             Kind::Recv(expecting) => self.fits(expecting, status, method, answers, branch).then_some(expecting),
-            Kind::Send(_) | Kind::Pause(_) | Kind::Nop => None,
+            Kind::Send(_) | Kind::Command(_) | Kind::Await(_) | Kind::Pause(_) | Kind::Nop => None,
         };
         for step in self.step..self.scenario.steps.len() {
             if fits(step).is_some() {
                 return Some(step);
             }
-            let passed = matches!(&self.scenario.steps[step].kind, Kind::Recv(e) if e.optional != Optional::No);
-            if !passed {
+            if self.optional(step) == Optional::No {
                 break;
             }
         }
         let mut near = true;
         for step in (0..self.step.min(self.scenario.steps.len())).rev() {
-            let optional = match &self.scenario.steps[step].kind {
-                Kind::Recv(expecting) => expecting.optional,
-                Kind::Send(_) | Kind::Pause(_) | Kind::Nop => Optional::No,
-            };
+            let optional = self.optional(step);
             near &= optional != Optional::No;
             if (near || optional == Optional::Global) && fits(step).is_some() {
                 return Some(step);
             }
         }
         None
+    }
+
+    /// Whether what a step waits for must come.
+    pub(super) fn optional(&self, step: usize) -> Optional {
+        match &self.scenario.steps[step].kind {
+            Kind::Recv(expecting) => expecting.optional,
+            Kind::Await(awaiting) => awaiting.optional,
+            Kind::Send(_) | Kind::Command(_) | Kind::Pause(_) | Kind::Nop => Optional::No,
+        }
     }
 
     fn fits(&self, wanted: &Expecting, status: Option<u16>, method: &str, answers: &str, branch: &str) -> bool {
@@ -259,6 +264,7 @@ impl Call {
             "Aborting call on unexpected message for Call-Id '{id}': while expecting {expected} (index {}), received '{first}'",
             self.step
         ));
+        self.abort_twin(world);
         match method.as_str() {
             "BYE" | "CANCEL" if behaviours.bye => {
                 self.answer(text, &own.ok, world);
@@ -277,7 +283,8 @@ impl Call {
         match self.scenario.steps.get(self.step).map(|step| &step.kind) {
             Some(Kind::Recv(expecting)) => format!("'{}'", expecting.title),
             Some(Kind::Pause(_)) => "a pause to end".to_owned(),
-            Some(Kind::Send(_) | Kind::Nop) | None => "nothing".to_owned(),
+            Some(Kind::Await(_)) => "a command".to_owned(),
+            Some(Kind::Send(_) | Kind::Command(_) | Kind::Nop) | None => "nothing".to_owned(),
         }
     }
 

@@ -58,6 +58,7 @@ impl Compiler<'_> {
                 let (host, port) = (self.wanted_text(of, "host")?, self.wanted_text(of, "port")?);
                 Some(Action::Redirect { host, port, protocol: self.wanted_text(of, "protocol")? })
             }
+            "rtp_echo" => self.operand(of).map(Action::Echo),
             "closecon" => Some(Action::Close),
             "log" => Some(Action::Say(Said::Log, self.wanted_text(of, "message")?)),
             "warning" => Some(Action::Say(Said::Warning, self.wanted_text(of, "message")?)),
@@ -293,8 +294,8 @@ fn refusal(name: &str) -> String {
         "index" => "<index> is not supported: a file of values has its index from the start (-infindex)".to_owned(),
         _ => format!(
             "unknown action <{name}>: want ereg, assign, assignstr, add, subtract, multiply, divide, test, strcmp, todouble, trim, \
-             urldecode, urlencode, jump, pauserestore, log, warning, error, lookup, insert, replace, setdest, closecon, verifyauth, \
-             gettimeofday, sample or exec"
+             urldecode, urlencode, jump, pauserestore, log, warning, error, lookup, insert, replace, setdest, closecon, rtp_echo, \
+             verifyauth, gettimeofday, sample or exec"
         ),
     }
 }

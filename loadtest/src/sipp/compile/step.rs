@@ -2,7 +2,7 @@
 
 use super::{Attributes, Compiler, Label, Wanted, named};
 use crate::sipp::ere;
-use crate::sipp::scenario::{Branch, Expected, Expecting, Kind, Optional, Pause, Sending, Step};
+use crate::sipp::scenario::{Awaiting, Branch, Commanding, Expected, Expecting, Kind, Optional, Pause, Sending, Step};
 use crate::sipp::spread::Spread;
 use crate::sipp::template;
 use crate::sipp::xml::{self, Element};
@@ -57,6 +57,24 @@ impl Compiler<'_> {
                 template::Template::default()
             }
         }
+    }
+
+    pub(super) fn send_command(&mut self, mut element: Element) {
+        let mut attributes = Attributes::of(&mut element);
+        if element.text.trim().is_empty() {
+            self.fault(element.at, "<sendCmd> wants a command in <![CDATA[ … ]]>");
+        }
+        let text = self.message(&element);
+        let text = self.template_of_message(&text, &element);
+        let to = attributes.text("dest");
+        self.step(element, attributes, Kind::Command(Box::new(Commanding { text, to })));
+    }
+
+    pub(super) fn receive_command(&mut self, mut element: Element) {
+        let mut attributes = Attributes::of(&mut element);
+        let optional = self.optional(&mut attributes);
+        let from = attributes.text("src");
+        self.step(element, attributes, Kind::Await(Awaiting { from, optional, on_timeout: None }));
     }
 
     fn share(&mut self, attributes: &mut Attributes, name: &str) -> Option<f64> {
@@ -199,8 +217,8 @@ impl Compiler<'_> {
     fn step(&mut self, element: Element, mut attributes: Attributes, kind: Kind) {
         let index = self.out.scenario.steps.len();
         if let Some(label) = attributes.take("ontimeout") {
-            if !matches!(kind, Kind::Send(_) | Kind::Recv(_)) {
-                self.fault(label.at, "ontimeout belongs to send and recv");
+            if !matches!(kind, Kind::Send(_) | Kind::Recv(_) | Kind::Await(_)) {
+                self.fault(label.at, "ontimeout belongs to send, recv and recvCmd");
             }
             self.wanted.push(Wanted { step: index, what: Label::OnTimeout, name: label.value, at: label.at });
         }

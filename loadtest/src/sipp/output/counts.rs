@@ -20,6 +20,8 @@ fn columns(step: &Step, counts: StepCounts, loses: bool) -> Vec<(&'static str, u
             let counts = [("Recv", done), ("Retrans", again), ("Timeout", timeouts), ("Unexp", unexpected)];
             counts.into_iter().chain(lost).collect()
         }
+        // SIPp has columns of commands, and counts nothing in them.
+        Kind::Command(_) | Kind::Await(_) => vec![("Sessions", 0), ("Unexp", 0)],
         Kind::Pause(_) | Kind::Nop => vec![("Sessions", done), ("Unexp", unexpected)],
     }
 }
@@ -28,7 +30,7 @@ fn title(step: &Step) -> &str {
     match &step.kind {
         Kind::Send(sending) => &sending.title,
         Kind::Recv(expecting) => &expecting.title,
-        Kind::Pause(_) | Kind::Nop => "Pause",
+        Kind::Command(_) | Kind::Await(_) | Kind::Pause(_) | Kind::Nop => "Pause",
     }
 }
 
@@ -36,7 +38,7 @@ fn loses(world: &World) -> bool {
     let on_purpose = |step: &Step| match &step.kind {
         Kind::Send(sending) => sending.lost.is_some(),
         Kind::Recv(expecting) => expecting.lost.is_some(),
-        Kind::Pause(_) | Kind::Nop => false,
+        Kind::Command(_) | Kind::Await(_) | Kind::Pause(_) | Kind::Nop => false,
     };
     world.options.lost > 0.0 || world.scenario.steps.iter().any(on_purpose)
 }

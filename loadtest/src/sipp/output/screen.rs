@@ -27,7 +27,7 @@ pub fn scenario(world: &World, rate: f64, s: f64, out: &mut String) {
     let (port, transport) = (world.local.port(), options.transport.name());
     line(" Scenario Screen ", out);
     let created = statistics.created();
-    match world.remote.filter(|_| world.scenario.calls()) {
+    match world.remote.filter(|_| world.scenario.places()) {
         Some(remote) => {
             let _ = writeln!(out, "  Call rate (length)   Port   Total-time  Total-calls  Remote-host");
             let period = options.period_ms as f64 / 1e3;
@@ -59,10 +59,12 @@ pub fn scenario(world: &World, rate: f64, s: f64, out: &mut String) {
         if step.hidden {
             continue;
         }
-        let calls = world.scenario.calls();
+        let calls = world.scenario.places();
         let (name, timeouts, unexpected) = match &step.kind {
             Kind::Send(sending) => (named(&sending.title, calls, true), sending.retrans_ms.is_some(), false),
             Kind::Recv(expecting) => (named(&expecting.title, calls, false), true, true),
+            Kind::Command(_) => (format!("{:>24}", "[ Sent Command ]"), false, false),
+            Kind::Await(_) => (format!("{:>24}", "[ Received Command ]"), false, false),
             Kind::Pause(pause) if calls => {
                 (format!("{:>12} [{:>9}]", "Pause", length(pause, options.pause_ms)), false, true)
             }
@@ -71,8 +73,7 @@ pub fn scenario(world: &World, rate: f64, s: f64, out: &mut String) {
         };
         let rtd = step.ends.map_or_else(String::new, |which| format!("E-RTD{}", world.scenario.times[which]));
         let some = |is: bool, count: u64| if is { count.to_string() } else { String::new() };
-        let again =
-            if matches!(step.kind, Kind::Pause(_) | Kind::Nop) { String::new() } else { counts.again.to_string() };
+        let again = some(matches!(step.kind, Kind::Send(_) | Kind::Recv(_)), counts.again);
         let (timeouts, unexpected) = (some(timeouts, counts.timeouts), some(unexpected, counts.unexpected));
         let row = format!("{name:24}  {rtd:<7}{:<10}{again:<10}{timeouts:<10}{unexpected}", counts.done);
         let _ = writeln!(out, "{}", row.trim_end());

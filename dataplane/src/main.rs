@@ -16,6 +16,7 @@ mod core_thread;
 mod disk;
 mod fast;
 mod gate;
+mod gather;
 mod lag;
 mod listen;
 mod mail;

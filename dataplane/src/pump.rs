@@ -9,6 +9,7 @@ use uring::{Event, Packet, Ring};
 use crate::clocks;
 use crate::fast::Lane;
 use crate::gate::Gate;
+use crate::gather::Gather;
 use crate::lag::Lag;
 use crate::mail::{Entry, JOURNAL_BACKLOG_MAX, Mail, Report};
 use crate::sockets::{Role, Sockets};
@@ -18,9 +19,6 @@ use crate::streams::Streams;
 const SLEEP_MAX: Duration = Duration::from_secs(1);
 /// How soon to try again when another thread's ring was full.
 const STUCK: Duration = Duration::from_millis(1);
-/// How long a core sleeps at least once it has work: one wake-up then serves all that came meanwhile, and the journal is woken once for
-/// all their records. What comes while it sleeps longer anyway is heard at once.
-const GATHER: Duration = Duration::from_millis(1);
 /// One media packet of this many is timed.
 const TIMED: u64 = 64;
 
@@ -44,11 +42,10 @@ pub struct Pump {
 impl Pump {
     /// Turns until stopped. The kernel's refusal to wait is the only error.
     pub fn run(&mut self) -> std::io::Result<()> {
-        let mut media_heard = self.media_heard;
+        let (mut gather, mut turned) = (Gather::default(), Instant::default());
         loop {
-            // Media is passed on as it comes.
-            let window = if self.media_heard == media_heard && self.ring.gathers() { GATHER } else { Duration::ZERO };
-            media_heard = self.media_heard;
+            let window = gather.window(turned, self.media_heard);
+            let window = if self.ring.gathers() { window } else { Duration::ZERO };
             // What the journal keeps meanwhile is looked for when the window is over: nobody needs to say so.
             let looks = !window.is_zero() && self.mail.awaits_journal();
             if !looks {
@@ -64,6 +61,7 @@ impl Pump {
                 lane.tell();
             }
             let clock = clocks::read();
+            turned = clock.now;
             if self.lag.stood_still(clock.now) {
                 self.shard.on_stood_still(clock);
             }

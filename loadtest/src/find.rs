@@ -108,6 +108,8 @@ struct Found {
     confirmed_cps: Option<(f64, f64)>,
     /// What ended the climb was the generator and not the switch.
     limited_by_generator: bool,
+    /// No higher rate was to be tried (`--cps-max`): the switch may carry more.
+    limited_by_cps_max: bool,
     /// 90 % of it was carried to the end.
     soaked: bool,
     trials: Vec<Trial>,
@@ -191,7 +193,7 @@ fn search(
     while trials.len() < TRIALS_MAX {
         let narrow = bad / good.max(f64::MIN_POSITIVE) <= 1.0 + arguments.resolution || good >= arguments.cps_max;
         let (phase, cps) = match (good > 0.0, bad.is_finite()) {
-            (false, false) => (Phase::Climb, arguments.from),
+            (false, false) => (Phase::Climb, arguments.from.min(arguments.cps_max)),
             // Nothing was carried yet: down to one call a second.
             (false, true) if bad <= 1.0 => break,
             (false, true) => (Phase::Climb, (bad / 2.0).max(1.0)),
@@ -232,6 +234,7 @@ fn search(
         best_cps,
         confirmed_cps: best_cps.map(|_| (least, most)),
         limited_by_generator: limited,
+        limited_by_cps_max: best_cps.is_some_and(|best| best >= arguments.cps_max),
         soaked,
         trials,
     })
@@ -283,6 +286,9 @@ fn told(found: &Found) -> String {
                 text,
                 "carried: {best:.1} calls a second, confirmed {CONFIRMATIONS} times with {least:.1} to {most:.1} answered"
             );
+            if found.limited_by_cps_max {
+                text.push_str("no higher rate was tried (--cps-max): this is not where it ends\n");
+            }
             let held = if found.soaked { "held" } else { "NOT held" };
             let _ = writeln!(text, "90 % of it was {held} to the end of the soak");
         }
@@ -355,6 +361,14 @@ mod tests {
         assert_eq!((nothing.best_cps, nothing.soaked), (None, false));
         let everything = found(&["--cps-max", "300"], |_, _, _| true);
         assert_eq!((everything.best_cps, everything.soaked), (Some(300.0), true));
+        assert!(told(&everything).contains("not where it ends"));
+        let little = found(&["--cps-max", "10"], |_, cps, _| cps <= 10.0);
+        assert_eq!(
+            (little.best_cps, little.trials[0].cps),
+            (Some(10.0), 10.0),
+            "the first rate is none above the last"
+        );
+        assert!(!told(&found(&[], |_, cps, _| cps <= 100.0)).contains("not where it ends"));
         let tired = found(&[], |phase, cps, _| cps <= 100.0 && phase != Phase::Soak);
         assert!(!tired.soaked);
         assert!(told(&tired).contains("NOT held"));

@@ -411,13 +411,18 @@ pub fn verdicts(levels: &[Level], counts: &Counts, latencies: &Latencies, qualit
             Level::Share(name, most) => {
                 let (_, part, whole) = SHARES.iter().find(|(known, ..)| known == name).expect("it was read");
                 let (part, whole) = (part(counts), whole(counts));
-                (format!("share of {name}"), " %", 100.0 * part as f64 / whole.max(1) as f64, most * 100.0)
+                (format!("share of {name}"), " %", 100.0 * part as f64 / whole.max(1) as f64, written(most * 100.0))
             }
         };
         let breach = (value >= most).then(|| format!("{name} is {value:.4}{unit}, wanted below {most}{unit}"));
         Verdict { name: format!("{name} below {most}{unit}"), breach }
     };
     levels.iter().map(judge).collect()
+}
+
+/// A number as somebody wrote it: 0.0001 and not 0.00009999999999999999.
+fn written(number: f64) -> f64 {
+    (number * 1e9).round() / 1e9
 }
 
 /// Without an end that heard something no score was reached.
@@ -435,6 +440,15 @@ fn heard_well(quality: &Quality, share: f64, least: f64) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_share_is_told_as_it_was_written() {
+        for percent in ["0.0001", "0.1", "5", "0.7", "99.9"] {
+            let wanted = levels(&format!("refused<{percent}%")).expect("a level");
+            let verdicts = verdicts(&wanted, &Counts::default(), &Latencies::default(), &Quality::default());
+            assert_eq!(verdicts[0].name, format!("share of refused below {percent} %"));
+        }
+    }
 
     #[test]
     fn passwords_are_not_in_the_command_that_a_report_shows() {

@@ -79,6 +79,10 @@ fn keys(reins: &Reins, planned_rate: f64) {
         let speed = reins.segment().speed();
         match wish(letter, speed, planned_rate, before_pause) {
             Wish::End => reins.end(),
+            Wish::EndNow => {
+                reins.end();
+                reins.end();
+            }
             Wish::Pace(next) => {
                 if next == 0.0 {
                     before_pause = speed;
@@ -95,6 +99,8 @@ fn keys(reins: &Reins, planned_rate: f64) {
 enum Wish {
     Nothing,
     End,
+    /// Nobody is waited for.
+    EndNow,
     Pace(f64),
 }
 
@@ -107,7 +113,8 @@ fn wish(letter: char, speed: f64, planned_rate: f64, before_pause: f64) -> Wish 
         '/' => by(-10.0),
         'p' if speed == 0.0 => Wish::Pace(before_pause),
         'p' => Wish::Pace(0.0),
-        'q' | 'Q' => Wish::End,
+        'q' => Wish::End,
+        'Q' => Wish::EndNow,
         _ => Wish::Nothing,
     }
 }
@@ -154,7 +161,7 @@ fn draw(frame: &mut Frame<'_>, progress: &Progress, (planned, rate): (u64, f64),
         frame,
         latencies,
     );
-    frame.render_widget(Line::from("+ - one call a second   * / ten   p pause   q end").dim(), keys);
+    frame.render_widget(Line::from("+ - one call a second   * / ten   p pause   q end   Q at once").dim(), keys);
 }
 
 #[cfg(test)]
@@ -171,6 +178,7 @@ mod tests {
         assert_eq!(wish('/', 1.0, 20.0, 1.0), Wish::Pace(0.5));
         assert_eq!(wish('-', 0.01, 20.0, 1.0), Wish::Pace(0.0));
         assert_eq!((wish('p', 2.0, 20.0, 1.0), wish('p', 0.0, 20.0, 2.0)), (Wish::Pace(0.0), Wish::Pace(2.0)));
+        assert_eq!(wish('Q', 1.0, 20.0, 1.0), Wish::EndNow);
         assert_eq!((wish('q', 1.0, 20.0, 1.0), wish('x', 1.0, 20.0, 1.0)), (Wish::End, Wish::Nothing));
     }
 

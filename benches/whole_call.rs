@@ -137,19 +137,17 @@ impl World {
 
     /// Carries out what was ordered, as the pump does: two stores take turns.
     fn settle(&mut self) {
-        let mut done = Effects::default();
+        let mut spare = Effects::default();
         while !self.out.list.is_empty() {
-            done.clear();
-            done.list.reserve(self.out.list.capacity());
-            done.bytes.reserve(self.out.bytes.capacity());
-            core::mem::swap(&mut done.list, &mut self.out.list);
-            core::mem::swap(&mut done.bytes, &mut self.out.bytes);
-            for effect in done.list.drain(..) {
+            spare.clear();
+            spare.list.reserve(self.out.list.capacity());
+            spare.bytes.reserve(self.out.bytes.capacity());
+            core::mem::swap(&mut spare, &mut self.out);
+            for effect in spare.list.drain(..) {
                 match effect {
                     Effect::Sip { to, bytes } => {
-                        self.sent.push((to.remote, String::from_utf8_lossy(&done.bytes[bytes]).into_owned()));
+                        self.sent.push((to.remote, String::from_utf8_lossy(&spare.bytes[bytes]).into_owned()));
                     }
-                    Effect::Trace { pieces } => self.out.spare.give(pieces),
                     Effect::Journal { ticket, .. } => {
                         self.turn(|shard, clock, out| shard.on_journaled(clock, ticket, out));
                     }

@@ -194,8 +194,6 @@ pub struct Mail {
     pub outlets: Vec<(Outlet<Box<Parcel>>, Doorbell)>,
     /// To the spool.
     pub journal: Outlet<Entry>,
-    /// Memory of captured calls that the spool has done with.
-    pub spare: Consumer<Vec<Vec<u8>>>,
     /// To the tape.
     pub tape: TapeOutlet,
     /// Wakes the spool.

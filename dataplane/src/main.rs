@@ -207,7 +207,6 @@ impl Plan {
         for shard in (0..shards).rev() {
             let (orders_in, orders) = rtrb::RingBuffer::new(RING_SLOTS);
             let (journal, entries) = rtrb::RingBuffer::new(RING_SLOTS);
-            let (spared, spare) = rtrb::RingBuffer::new(RING_SLOTS);
             let (kept, own) = (Arc::new(AtomicU64::new(0)), bells[usize::from(shard)].clone());
             let (tape, notes) = tape::ring(settings.hep.is_some());
             taped.push(notes);
@@ -216,7 +215,6 @@ impl Plan {
                 parcels: parcels.pop().expect("one set of parcel rings a shard"),
                 outlets: outlets.pop().expect("one set of parcel rings a shard"),
                 journal: Outlet::new(journal),
-                spare,
                 tape,
                 spool_bell: bell.clone(),
                 kept: kept.clone(),
@@ -240,7 +238,7 @@ impl Plan {
                 fast: fast.clone(),
                 keep: folder.path.join(blocked::FOLDER),
             });
-            sources.push(Source { entries, spare: spared, kept, bell: own.clone() });
+            sources.push(Source { entries, kept, bell: own.clone() });
             seats.push(Seat { orders: orders_in, bell: own });
         }
         threads.reverse();

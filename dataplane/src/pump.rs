@@ -155,9 +155,6 @@ impl Pump {
                 self.shard.on_parcel(clock, *parcel, &mut self.out);
             }
         }
-        while let Ok(pieces) = self.mail.spare.pop() {
-            self.out.spare.give(pieces);
-        }
         if let Some(ticket) = self.mail.kept() {
             self.shard.on_journaled(clock, ticket, &mut self.out);
         }

@@ -21,7 +21,7 @@ use anyhow::Context;
 use cdr::Summing;
 use cdr::horizon::Horizon;
 use cdr::segment::{frame_bytes, frame_pieces};
-use rtrb::{Consumer, Producer};
+use rtrb::Consumer;
 use uring::{Doorbell, host};
 
 use crate::bell::SpoolBell;
@@ -108,8 +108,6 @@ impl Figures {
 pub struct Source {
     /// Its records.
     pub entries: Consumer<Entry>,
-    /// Takes the memory of captured calls back.
-    pub spare: Producer<Vec<Vec<u8>>>,
     /// The last ticket kept.
     pub kept: Arc<AtomicU64>,
     /// Wakes the shard.
@@ -228,8 +226,6 @@ impl Spool {
                     }
                     Ok(Entry::Trace(pieces)) => {
                         frame_pieces(0, pieces.iter().map(Vec::as_slice), batch.summing, &mut batch.traces);
-                        // What the shard does not come to take is freed.
-                        let _ = source.spare.push(pieces);
                     }
                     Err(_) => break,
                 }

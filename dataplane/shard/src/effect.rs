@@ -13,7 +13,6 @@ use units::ShardId;
 use crate::parcel::Parcel;
 use crate::registrar::Change;
 use crate::table::CallRef;
-use crate::trace::Spare;
 
 /// One order to the pump.
 #[derive(Debug)]
@@ -115,8 +114,6 @@ pub struct Effects {
     pub list: Vec<Effect>,
     /// What the ranges of the list point into.
     pub bytes: Vec<u8>,
-    /// Memory of captured calls that were kept; the pump gives back what [`Effect::Trace`] handed over.
-    pub spare: Spare,
 }
 
 impl Effects {

@@ -334,7 +334,7 @@ impl Shard {
         let chosen = sequence % 100 < u64::from(self.config.trace_percent);
         self.counters.calls_begun += 1;
         self.running += 1;
-        let at = self.table.insert(call, chosen.then(|| Ladder::new(id, &mut out.spare)));
+        let at = self.table.insert(call, chosen.then(|| Ladder::new(id)));
         self.begin_tape(at, &loaded, (ingress, plan));
         if let Some(entry) = self.table.get_mut(at) {
             entry.seat = seat;

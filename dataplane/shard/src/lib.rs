@@ -63,7 +63,6 @@ pub use effect::{Effect, Effects};
 pub use media::{Carried, Change};
 pub use parcel::Parcel;
 pub use sip::{Flow, Hop, Transport};
-pub use trace::Spare;
 
 use book::Book;
 use counters::{Counters, Stages};

@@ -140,7 +140,7 @@ impl Entry {
         out: &mut Effects,
     ) {
         if let Some(ladder) = &mut self.ladder {
-            ladder.note(at, side, hop, (bytes, body), &mut out.spare);
+            ladder.note(at, side, hop, (bytes, body));
         }
         let sinks = self.sinks();
         if !sinks.is_empty() {

@@ -21,53 +21,10 @@ const USUAL_MESSAGES: usize = 16;
 const USUAL_PIECES: usize = 4;
 /// What has one of its own.
 const USUAL_HOPS: usize = 2;
-/// Pieces of a length that wait to be used again: those of all calls that end within a step of the clock, at thousands a second.
-const SPARE_MAX: usize = 4_096;
 
 const _: () =
     assert!(MESSAGES_MAX <= u8::MAX as usize, "each message may have come by a hop, and lie in a piece, of its own");
 const _: () = assert!(PIECE_BYTES.is_multiple_of(STEP_BYTES) && FIRST_BYTES >= PIECE_BYTES);
-
-/// Memory of calls that were kept, for the calls that come: memory that another thread frees costs both more than handing it back.
-#[derive(Debug, Default)]
-pub struct Spare {
-    rows: Vec<Vec<Vec<u8>>>,
-    firsts: Vec<Vec<u8>>,
-    pieces: Vec<Vec<u8>>,
-}
-
-impl Spare {
-    /// Takes back what [`Ladder::into_pieces`] handed over. Pieces of unusual length are freed.
-    pub fn give(&mut self, mut row: Vec<Vec<u8>>) {
-        for mut piece in row.drain(..) {
-            let alike = match piece.capacity() {
-                FIRST_BYTES => &mut self.firsts,
-                PIECE_BYTES => &mut self.pieces,
-                _ => continue,
-            };
-            if alike.len() < SPARE_MAX {
-                piece.clear();
-                alike.push(piece);
-            }
-        }
-        if self.rows.len() < SPARE_MAX {
-            self.rows.push(row);
-        }
-    }
-
-    fn row(&mut self) -> Vec<Vec<u8>> {
-        self.rows.pop().unwrap_or_else(|| Vec::with_capacity(USUAL_PIECES))
-    }
-
-    fn first(&mut self) -> Vec<u8> {
-        self.firsts.pop().unwrap_or_else(|| Vec::with_capacity(FIRST_BYTES))
-    }
-
-    fn piece(&mut self, bytes: usize) -> Vec<u8> {
-        let spare = if bytes <= PIECE_BYTES { self.pieces.pop() } else { None };
-        spare.unwrap_or_else(|| Vec::with_capacity(bytes.next_multiple_of(STEP_BYTES).max(PIECE_BYTES)))
-    }
-}
 
 /// One call's messages so far, encoded as they are kept: to hand them over is to hand their memory over.
 #[derive(Debug)]
@@ -97,8 +54,8 @@ struct Noted {
 
 impl Ladder {
     /// No message yet.
-    pub fn new(call: CallId, spare: &mut Spare) -> Ladder {
-        let (mut first, mut pieces) = (spare.first(), spare.row());
+    pub fn new(call: CallId) -> Ladder {
+        let (mut first, mut pieces) = (Vec::with_capacity(FIRST_BYTES), Vec::with_capacity(USUAL_PIECES));
         trace::begin(call, &mut first);
         pieces.push(first);
         let (notes, hops) = (Vec::with_capacity(USUAL_MESSAGES), Vec::with_capacity(USUAL_HOPS));
@@ -107,14 +64,7 @@ impl Ladder {
 
     /// Keeps one message of a leg that came in or went out, if there is room; without the keys of its media, which are within its last
     /// `body` bytes.
-    pub fn note(
-        &mut self,
-        at: WallTime,
-        (leg, inbound): (u8, bool),
-        hop: Hop,
-        (bytes, body): (&[u8], usize),
-        spare: &mut Spare,
-    ) {
+    pub fn note(&mut self, at: WallTime, (leg, inbound): (u8, bool), hop: Hop, (bytes, body): (&[u8], usize)) {
         if self.notes.len() >= MESSAGES_MAX || self.bytes + bytes.len() > BYTES_MAX {
             return;
         }
@@ -122,7 +72,7 @@ impl Ladder {
         let place = self.place(hop);
         let needed = bytes.len() + trace::MESSAGE_BYTES;
         if self.pieces.last().is_none_or(|piece| piece.capacity() - piece.len() < needed) {
-            self.pieces.push(spare.piece(needed));
+            self.pieces.push(Vec::with_capacity(needed.next_multiple_of(STEP_BYTES).max(PIECE_BYTES)));
         }
         let number = self.pieces.len() - 1;
         let piece = &mut self.pieces[number];
@@ -173,8 +123,7 @@ mod tests {
     #[test]
     fn messages_come_back_as_they_were_noted_without_their_keys_and_with_their_ways() {
         let hop = |port: u16| Hop::udp(0, ([192, 0, 2, 1], port).into());
-        let mut spare = Spare::default();
-        let mut ladder = Ladder::new(CALL, &mut spare);
+        let mut ladder = Ladder::new(CALL);
         let said: [(u8, &[u8], &[u8]); 4] = [
             (0, b"INVITE sip:1@2 SIP/2.0\r\n", b"INVITE sip:1@2 SIP/2.0\r\n"),
             (1, b"a=crypto:1 X inline:c2VjcmV0\r\n", b"a=crypto:1 X inline:********\r\n"),
@@ -183,7 +132,7 @@ mod tests {
         ];
         for (place, (leg, bytes, _)) in said.iter().enumerate() {
             let at = WallTime::from_micros(place as i64);
-            ladder.note(at, (*leg, *leg == 0), hop(5_060 + u16::from(*leg)), (bytes, bytes.len()), &mut spare);
+            ladder.note(at, (*leg, *leg == 0), hop(5_060 + u16::from(*leg)), (bytes, bytes.len()));
         }
         let kept: Vec<_> = ladder.messages().map(|(seen, hop)| (seen.at.micros(), seen.leg, seen.bytes, hop)).collect();
         let wanted = said.iter().enumerate();
@@ -201,11 +150,10 @@ mod tests {
     #[test]
     fn a_call_keeps_so_many_messages_and_bytes_and_hardly_more_memory() {
         let hop = Hop::udp(0, ([192, 0, 2, 1], 5_060).into());
-        let mut spare = Spare::default();
-        let (mut short, mut long) = (Ladder::new(CALL, &mut spare), Ladder::new(CALL, &mut spare));
+        let (mut short, mut long) = (Ladder::new(CALL), Ladder::new(CALL));
         for _ in 0..2 * MESSAGES_MAX {
-            short.note(WallTime::default(), (0, true), hop, (&[1; 700], 0), &mut spare);
-            long.note(WallTime::default(), (0, true), hop, (&[1; 4_000], 0), &mut spare);
+            short.note(WallTime::default(), (0, true), hop, (&[1; 700], 0));
+            long.note(WallTime::default(), (0, true), hop, (&[1; 4_000], 0));
         }
         assert_eq!((short.messages().len(), short.bytes), (MESSAGES_MAX, 700 * MESSAGES_MAX));
         assert_eq!(long.bytes, BYTES_MAX / 4_000 * 4_000);
@@ -214,32 +162,5 @@ mod tests {
             assert!(room < ladder.bytes * 3 / 2, "{room} for {}", ladder.bytes);
             assert_eq!(ladder.hops.len(), 1, "one way is kept once");
         }
-    }
-
-    #[test]
-    fn the_next_call_has_the_memory_of_one_that_was_kept_and_none_of_its_bytes() {
-        let hop = Hop::udp(0, ([192, 0, 2, 1], 5_060).into());
-        let mut spare = Spare::default();
-        let said = |spare: &mut Spare, byte: u8| {
-            let mut ladder = Ladder::new(CALL, spare);
-            for length in [700, 700, 700, 700, 1_900, 3_000, 700] {
-                ladder.note(WallTime::default(), (0, true), hop, (&[byte; 3_000][..length], 0), spare);
-            }
-            ladder.into_pieces()
-        };
-        let first = said(&mut spare, 1);
-        let places: Vec<_> = first.iter().map(|piece| (piece.as_ptr(), piece.capacity())).collect();
-        assert_eq!(
-            places.iter().map(|place| place.1).collect::<Vec<_>>(),
-            [FIRST_BYTES, PIECE_BYTES, 3 << 10, PIECE_BYTES]
-        );
-        let row = first.as_ptr();
-        spare.give(first);
-        let next = said(&mut spare, 2);
-        assert_eq!(next.as_ptr(), row);
-        let usual = |piece: &&Vec<u8>| places.iter().any(|place| place.0 == piece.as_ptr());
-        assert!(next.iter().filter(usual).count() >= 3, "each piece but the long one is used again");
-        let trace = trace::decode(&next.concat()).unwrap();
-        assert!(trace.messages.iter().all(|message| message.bytes.iter().all(|byte| *byte == 2)));
     }
 }

@@ -147,7 +147,11 @@ fn row(finding: &Finding) -> [String; 8] {
     let ratio = finding.ratio().map_or("-".into(), |ratio| format!("{ratio:.2}"));
     let spread = match finding.ours.len() {
         1 => "1 round".into(),
-        rounds => format!("{:.0} %, {rounds} rounds", finding.spread().unwrap_or(0.0)),
+        // Of a median of nothing no share can be told.
+        rounds => match finding.spread().filter(|spread| spread.is_finite()) {
+            Some(spread) => format!("{spread:.0} %, {rounds} rounds"),
+            None => format!("{rounds} rounds"),
+        },
     };
     let limit = match finding.limit {
         Limit::Ratio(most) => format!("<= {most} x"),

@@ -145,17 +145,14 @@ impl Call {
 /// it reaches us, as where one stream is offered in both (RFC 4091).
 fn relayed(description: &sdp::Session<'_>, filters: [&Filter<'_>; 2], reaches: impl Fn(bool) -> bool) -> Option<usize> {
     let kept = |media: &sdp::Media<'_>| media.port != 0 && filters.iter().all(|filter| filter.keeps(media));
-    let voice = |media: &sdp::Media<'_>| {
-        [&b"audio"[..], b"image"].iter().any(|kind| media.kind.eq_ignore_ascii_case(kind)) && kept(media)
-    };
+    let voice =
+        |media: &sdp::Media<'_>| [&b"audio"[..], b"image"].iter().any(|kind| media.kind.eq_ignore_ascii_case(kind));
     let near = |media: &sdp::Media<'_>| {
         media.connection.or(description.connection).is_none_or(|address| reaches(address.is_ipv6()))
     };
-    let first = |fits: &dyn Fn(&sdp::Media<'_>) -> bool| description.media().position(|media| fits(&media));
-    first(&|media| voice(media) && near(media))
-        .or_else(|| first(&voice))
-        .or_else(|| first(&|media| kept(media) && near(media)))
-        .or_else(|| first(&kept))
+    let some = description.media().enumerate().filter(|(_, media)| kept(media));
+    // Of equal ones the first.
+    some.min_by_key(|(_, media)| (!voice(media), !near(media))).map(|(index, _)| index)
 }
 
 /// True if it takes no section and no format out. Whether RTCP may share a port is the same matter for both filters: the first sees to it.

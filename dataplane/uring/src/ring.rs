@@ -442,12 +442,12 @@ impl Ring {
             return true;
         }
         let slot = if self.sockets.open(socket) { self.sends.copy(to, bytes) } else { None };
-        let Some((index, slot)) = slot else {
+        let Some((index, _)) = slot else {
             self.tally.send_failed += 1;
             return false;
         };
-        let order = copied(socket, index, slot);
         if !self.awaits(socket, to, index) {
+            let order = copied(socket, index, self.sends.slot(index));
             self.push(&order);
         }
         true

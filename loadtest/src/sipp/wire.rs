@@ -79,6 +79,16 @@ struct Stream {
     bytes: Vec<u8>,
 }
 
+impl Stream {
+    /// It is over.
+    fn ended(&self) -> Came {
+        match self.commands {
+            true => Came::Parted,
+            false => Came::Ended { stream: self.id, never_stood: !self.stands, why: None },
+        }
+    }
+}
+
 /// Sockets and connections.
 pub struct Wire {
     ring: Ring,
@@ -270,10 +280,7 @@ impl Wire {
             Event::Ended { stream: id, .. } => {
                 let known = self.streams.get(&id.place()).is_some_and(|stream| stream.id == id);
                 if known && let Some(stream) = self.streams.remove(&id.place()) {
-                    self.came.push_back(match stream.commands {
-                        true => Came::Parted,
-                        false => Came::Ended { stream: id, never_stood: !stream.stands, why: None },
-                    });
+                    self.came.push_back(stream.ended());
                 }
             }
             Event::Doorbell => {}
@@ -354,13 +361,10 @@ impl Wire {
             self.came.push_back(Came::Message { way: Way::Stream(id), from: stream.peer, text: text(bytes) });
         }
         if stream.bytes.len() > MESSAGE_BYTES_MAX {
-            let commands = stream.commands;
+            let ended = stream.ended();
             self.streams.remove(&id.place());
             self.ring.close(id);
-            self.came.push_back(match commands {
-                true => Came::Parted,
-                false => Came::Ended { stream: id, never_stood: false, why: None },
-            });
+            self.came.push_back(ended);
         }
     }
 }

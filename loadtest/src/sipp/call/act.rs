@@ -141,12 +141,11 @@ impl Call {
         world: &mut World,
     ) {
         let mut kept = String::new();
+        let came = self.commanded.as_deref().unwrap_or(&self.heard);
         let text = match place {
-            Place::Message => Some(self.commanded.as_deref().unwrap_or(&self.heard)),
-            Place::Body => Some(heard::body(self.commanded.as_deref().unwrap_or(&self.heard))),
-            Place::Header(start, which, any_case) => {
-                heard::after(self.commanded.as_deref().unwrap_or(&self.heard), start, *which, *any_case)
-            }
+            Place::Message => Some(came),
+            Place::Body => Some(heard::body(came)),
+            Place::Header(start, which, any_case) => heard::after(came, start, *which, *any_case),
             Place::Variable(variable) => {
                 self.value(*variable, world).write(&mut kept);
                 Some(kept.as_str())
